@@ -1,0 +1,64 @@
+"""Checks of arguments. Each raises a ``ValueError`` that names the argument and says what it got.
+
+Kept in one place so that every function of the package refuses bad input in the same words.
+"""
+
+import numpy as np
+
+
+def floats(name, value, ndim, shape=None):
+    """``value`` as a finite float array of ``ndim`` dimensions; float32 stays float32, integers become float64.
+
+    ``shape`` may fix some lengths, with None for those that are free.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"{name} must hold real numbers, got {array.dtype} values")
+    if array.dtype.kind != "f" or array.dtype.itemsize < 4:
+        array = array.astype(np.float64)
+    if array.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}")
+    if shape is not None and any(want not in (None, got) for want, got in zip(shape, array.shape)):
+        wanted = "(" + ", ".join("any" if want is None else str(want) for want in shape) + ")"
+        raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
+    return array
+
+
+def real(name, value, low=-np.inf, high=np.inf):
+    """``value`` as one finite float in [low, high]."""
+    array = np.asarray(value)
+    if array.ndim != 0 or array.dtype.kind not in "iuf":
+        raise ValueError(f"{name} must be one real number, got {value!r}")
+    if not np.isfinite(array) or not low <= array <= high:
+        raise ValueError(f"{name} must be a finite number in [{low}, {high}], got {value!r}")
+    return float(array)
+
+
+def count(name, value, low=0):
+    """``value`` as an int of at least ``low``; a float is refused even when it is whole."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < low:
+        raise ValueError(f"{name} must be an integer >= {low}, got {value!r}")
+    return int(value)
+
+
+def labels(name, value, n, n_classes):
+    """``value`` as an ``(n,)`` integer array of labels 0 .. n_classes - 1."""
+    array = np.asarray(value)
+    if array.shape != (n,):
+        raise ValueError(f"{name} must have shape ({n},), got {array.shape}")
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name} must hold integer labels, got {array.dtype} values")
+    if array.min() < 0 or array.max() >= n_classes:
+        raise ValueError(f"{name} must hold labels 0 to {n_classes - 1}, got {array.min()} to {array.max()}")
+    return array.astype(np.int64)
+
+
+def generator(name, value):
+    """``value`` if it is a ``numpy.random.Generator``; a seed is refused, so that nobody reseeds by accident."""
+    if not isinstance(value, np.random.Generator):
+        raise ValueError(f"{name} must be a numpy.random.Generator, got {type(value).__name__}")
+    return value

@@ -1,0 +1,101 @@
+"""The data of the pages: the chapter's demo, drawn from R's own random numbers, and the law behind it."""
+
+import math
+
+import numpy as np
+from scipy.optimize import lsq_linear
+from scipy.special import ndtr
+
+from adv_companion import _checks
+from adv_companion.norms import dual_norm
+from adv_companion.rrandom import RRandom
+
+
+class TwoGaussians:
+    """Two equally likely classes, 0 and 1, each normal with a mean of its own and a covariance that they share.
+
+    Parameters: ``mean0``, ``mean1`` (d,); ``covariance`` (d, d), symmetric and positive definite.
+    Raises ValueError where an argument is none of these. Section 62.3, whose demo draws from such a law.
+    """
+
+    def __init__(self, mean0, mean1, covariance):
+        self.mean0 = _checks.floats("mean0", mean0, ndim=1)
+        d = len(self.mean0)
+        self.mean1 = _checks.floats("mean1", mean1, ndim=1, shape=(d,))
+        self.covariance = _checks.floats("covariance", covariance, ndim=2, shape=(d, d))
+        if not np.array_equal(self.covariance, self.covariance.T):
+            raise ValueError("covariance must be symmetric")
+        try:
+            self._root = np.linalg.cholesky(self.covariance)
+        except np.linalg.LinAlgError:
+            raise ValueError("covariance must be positive definite") from None
+
+    def sample(self, n, rng):
+        """n draws. Returns ``x`` (n, d) and ``y`` (n,) labels 0/1. ``rng`` is a ``numpy.random.Generator``."""
+        n = _checks.count("n", n, low=1)
+        rng = _checks.generator("rng", rng)
+        y = rng.integers(0, 2, size=n)
+        means = np.where(y[:, None] == 1, self.mean1, self.mean0)
+        return means + rng.standard_normal((n, len(self.mean0))) @ self._root.T, y
+
+    def linear_accuracy(self, coef, intercept, eps=0.0, p=math.inf):
+        """The exact accuracy of the rule "1 where x.coef + intercept > 0", under the worst l_p step of size eps.
+
+        The score is normal in each class, with standard deviation sqrt(coef' covariance coef), and the best attack
+        lowers every correct score by eps * ||coef||_q (Eq. 62.1). Returns a float in [0, 1].
+        Raises ValueError for a ``coef`` that is not (d,) and finite, or is all zero, a negative ``eps``, another ``p``.
+        """
+        coef = _checks.floats("coef", coef, ndim=1, shape=self.mean0.shape)
+        intercept = _checks.real("intercept", intercept)
+        eps = _checks.real("eps", eps, low=0)
+        loss_of_score = eps * dual_norm(coef[None], p)[0]
+        if not coef.any():
+            raise ValueError("coef must not be all zero: a constant score has no boundary")
+        spread = math.sqrt(coef @ self.covariance @ coef)
+        score1 = coef @ self.mean1 + intercept - loss_of_score
+        score0 = -(coef @ self.mean0 + intercept) - loss_of_score
+        return float((ndtr(score1 / spread) + ndtr(score0 / spread)) / 2)
+
+    def best_robust_accuracy(self, eps):
+        """The highest accuracy that any classifier, linear or not, can have under l_inf steps of size eps.
+
+        The adversary may move the two means towards each other by eps a feature before the classifier sees anything.
+        What is left is the smallest Mahalanobis distance 2r between the moved means, and Phi(r) is the accuracy of
+        the best rule between two normals at that distance; the linear rule along the same line reaches it.
+
+        Returns the accuracy, a float in [1/2, 1], and the coefficients (d,) that reach it (all zero if r = 0).
+        Raises ValueError for a negative ``eps``. Bhagoji, Cullina and Mittal (2019); Dobriban et al. (2020).
+        """
+        eps = _checks.real("eps", eps, low=0)
+        half_gap = (self.mean1 - self.mean0) / 2
+        whiten = np.linalg.inv(self._root)
+        shift = np.zeros_like(half_gap)
+        if eps > 0:
+            shift = lsq_linear(whiten, whiten @ half_gap, bounds=(-eps, eps), method="bvls").x
+        left = whiten @ (half_gap - shift)
+        return float(ndtr(np.linalg.norm(left))), whiten.T @ left
+
+
+DEMO = TwoGaussians([-1.0, -1.0], [1.0, 1.0], [[1.0, 0.3], [0.3, 1.0]])
+"""The law of the chapter's demo: class means (-1, -1) and (1, 1), unit variances, correlation 0.3."""
+
+
+def chapter_demo(seed=1301, n=400, law=DEMO):
+    """The chapter's demo data, number for number, from R's random numbers: n points, 60 % of them to train on.
+
+    Parameters: ``seed`` as for ``RRandom``; ``n`` even, at least 10; ``law`` a ``TwoGaussians``, for variations on
+    the demo that spend the same random numbers. Returns ``x_train`` (0.6 n, d), ``y_train``, ``x_test``, ``y_test``.
+    Raises ValueError where an argument is none of these. Section 62.3.
+    """
+    n = _checks.count("n", n, low=10)
+    if n % 2:
+        raise ValueError(f"n must be even, half for each class, got {n}")
+    r, d = RRandom(seed), len(law.mean0)
+    classes = []
+    for mean in (law.mean0, law.mean1):
+        normals = r.rnorm(d * n // 2).reshape(d, n // 2).T  # R fills its matrices by column
+        classes.append(normals @ law._root.T + mean)
+    x, y = np.concatenate(classes), np.repeat([0, 1], n // 2)
+    train = r.sample(n, int(0.6 * n)) - 1
+    test = np.setdiff1d(np.arange(n), train)
+    return x[train], y[train], x[test], y[test]
