@@ -6,12 +6,19 @@ Kept in one place so that every function of the package refuses bad input in the
 import numpy as np
 
 
+def _array(name, value):
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} must be a regular array, got rows of different lengths") from None
+
+
 def floats(name, value, ndim, shape=None):
     """``value`` as a finite float array of ``ndim`` dimensions; float32 stays float32, integers become float64.
 
     ``shape`` may fix some lengths, with None for those that are free.
     """
-    array = np.asarray(value)
+    array = _array(name, value)
     if array.dtype.kind not in "iuf":
         raise ValueError(f"{name} must hold real numbers, got {array.dtype} values")
     if array.dtype.kind != "f" or array.dtype.itemsize < 4:
@@ -30,12 +37,20 @@ def floats(name, value, ndim, shape=None):
 
 def real(name, value, low=-np.inf, high=np.inf):
     """``value`` as one finite float in [low, high]."""
-    array = np.asarray(value)
+    array = _array(name, value)
     if array.ndim != 0 or array.dtype.kind not in "iuf":
         raise ValueError(f"{name} must be one real number, got {value!r}")
     if not np.isfinite(array) or not low <= array <= high:
         raise ValueError(f"{name} must be a finite number in [{low}, {high}], got {value!r}")
     return float(array)
+
+
+def positive(name, value):
+    """``value`` as one finite float above 0."""
+    number = real(name, value, low=0)
+    if number == 0:
+        raise ValueError(f"{name} must be positive, got 0")
+    return number
 
 
 def count(name, value, low=0):
@@ -47,7 +62,7 @@ def count(name, value, low=0):
 
 def labels(name, value, n, n_classes):
     """``value`` as an ``(n,)`` integer array of labels 0 .. n_classes - 1."""
-    array = np.asarray(value)
+    array = _array(name, value)
     if array.shape != (n,):
         raise ValueError(f"{name} must have shape ({n},), got {array.shape}")
     if array.dtype.kind not in "iu":
@@ -62,3 +77,17 @@ def generator(name, value):
     if not isinstance(value, np.random.Generator):
         raise ValueError(f"{name} must be a numpy.random.Generator, got {type(value).__name__}")
     return value
+
+
+def box(name, value, inside_name, inside):
+    """``value`` as (low, high), None meaning no bounds; the array ``inside`` must lie between them."""
+    if value is None:
+        return -np.inf, np.inf
+    if _array(name, value).shape != (2,):
+        raise ValueError(f"{name} must be a pair (low, high) of numbers, got {value!r}")
+    low = real(f"{name}[0]", value[0])
+    high = real(f"{name}[1]", value[1], low=low)
+    if inside.min() < low or inside.max() > high:
+        got = f"values from {inside.min()} to {inside.max()}"
+        raise ValueError(f"{inside_name} must lie inside {name} = ({low}, {high}), got {got}")
+    return low, high

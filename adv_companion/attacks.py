@@ -1,7 +1,7 @@
-"""Attacks on a model, and accuracy with and without them (sections 62.1.1 and 62.3).
+"""Attacks on a model, and accuracy with and without them (sections 62.1.1, 62.1.2 and 62.3).
 
-A model is anything with ``predict(x) -> (n,)`` and ``loss_and_input_grad(x, y) -> ((n,), (n, d))``; the models of
-``adv_companion.models`` are.
+A model is anything with ``predict(x) -> (n,)``, ``loss(x, y) -> (n,)`` and
+``loss_and_input_grad(x, y) -> ((n,), (n, d))``; the models of ``adv_companion.models`` are.
 """
 
 import math
@@ -9,15 +9,15 @@ import math
 import numpy as np
 
 from adv_companion import _checks
-from adv_companion.norms import linear_maximizer
+from adv_companion.norms import linear_maximizer, project, sample_ball
 
 
 def fgsm(model, x, y, eps, p=math.inf, bounds=None):
     """One step to the maximiser of the linearised loss over the l_p ball: the fast gradient sign method for p = inf.
 
     Costs one gradient. Exact for a loss that is monotone in one linear score (logistic regression); for any other,
-    only to first order. With ``bounds`` the step is clipped afterwards, which stays inside the ball and, for
-    p = inf, is still the maximiser over ball and box together; for p = 1 and 2 it may not be.
+    only to first order. The projection at the end trims what rounding adds and, with ``bounds``, what leaves the box; for
+    p = inf the result still is the maximiser over ball and box together, for p = 1 and 2 it may not be.
 
     Parameters: ``model``; ``x`` (n, d) float inputs; ``y`` (n,) integer labels; ``eps`` >= 0 in units of ``x``;
     ``p`` in {1, 2, inf}; ``bounds`` None or (low, high), two numbers between which every feature of ``x`` lies.
@@ -25,23 +25,55 @@ def fgsm(model, x, y, eps, p=math.inf, bounds=None):
     Raises ValueError where an argument is none of these. Section 62.1.1; Goodfellow, Shlens and Szegedy (2015).
     """
     x = _checks.floats("x", x, ndim=2)
-    low, high = _bounds(bounds, x)
+    _checks.box("bounds", bounds, "x", x)
     _, gradient = model.loss_and_input_grad(x, y)
-    attacked = x + linear_maximizer(gradient, eps, p)
-    return attacked if bounds is None else np.clip(attacked, low, high)
+    return project(x + linear_maximizer(gradient, eps, p), x, eps, p, bounds)
 
 
-def _bounds(bounds, x):
-    """(low, high) as floats, after checking that the clean inputs lie between them."""
-    if bounds is None:
-        return -math.inf, math.inf
-    if np.shape(bounds) != (2,):
-        raise ValueError(f"bounds must be a pair (low, high) of numbers, got {bounds!r}")
-    low = _checks.real("bounds[0]", bounds[0])
-    high = _checks.real("bounds[1]", bounds[1], low=low)
-    if x.min() < low or x.max() > high:
-        raise ValueError(f"x must lie inside bounds = ({low}, {high}), got values from {x.min()} to {x.max()}")
-    return low, high
+def pgd(
+    model, x, y, eps, p=math.inf, steps=40, step_size=None, restarts=1, random_start=True,
+    targeted=False, bounds=None, rng=None,
+):  # fmt: skip
+    """Projected gradient ascent on the loss: best linear steps, each followed by a projection on ball and box.
+
+    Returns, for each row on its own, the highest-loss point seen over all restarts and steps, the clean point
+    included; so more steps and more restarts never weaken it, and no row depends on the others. Coordinates that stand
+    at a bound and would leave it are taken out of the gradient first, lest an l_1 step be spent on nothing.
+
+    Parameters: ``model``; ``x`` (n, d) float inputs; ``y`` (n,) labels, the wanted ones if ``targeted`` (the loss
+    towards them is then made small); ``eps`` >= 0 in units of ``x``; ``p`` in {1, 2, inf}; ``steps`` >= 1;
+    ``step_size`` > 0 in units of ``x``, None for 2.5 * eps / steps; ``restarts`` >= 1, more than one only with
+    ``random_start`` (uniform in the ball); ``bounds`` as for ``fgsm``; ``rng`` a ``numpy.random.Generator``, None for
+    one with seed 0, so that the same call gives the same answer. Costs steps gradients and one loss a restart.
+    Returns the attacked inputs ``(n, d)``; ``x`` itself is not changed.
+    Raises ValueError where an argument is none of these. Section 62.1.2; Madry et al. (2018).
+    """
+    x = _checks.floats("x", x, ndim=2)
+    eps = _checks.real("eps", eps, low=0)
+    steps, restarts = _checks.count("steps", steps, low=1), _checks.count("restarts", restarts, low=1)
+    low, high = _checks.box("bounds", bounds, "x", x)
+    rng = np.random.default_rng(0) if rng is None else _checks.generator("rng", rng)
+    step_size = 2.5 * eps / steps if step_size is None else _checks.positive("step_size", step_size)
+    if restarts > 1 and not random_start:
+        raise ValueError(f"restarts must be 1 without random_start, since all would be the same, got {restarts}")
+    uphill = -1 if targeted else 1
+    best, best_loss = x.copy(), uphill * model.loss(x, y)
+
+    for stream in rng.spawn(restarts):
+        z = project(x + sample_ball(*x.shape, eps, p, stream), x, eps, p, bounds) if random_start else x
+        for _ in range(steps):
+            loss, gradient = model.loss_and_input_grad(z, y)
+            _keep_better(best, best_loss, z, uphill * loss)
+            gradient = uphill * gradient
+            gradient[((z >= high) & (gradient > 0)) | ((z <= low) & (gradient < 0))] = 0
+            z = project(z + linear_maximizer(gradient, step_size, p), x, eps, p, bounds)
+        _keep_better(best, best_loss, z, uphill * model.loss(z, y))
+    return best
+
+
+def _keep_better(best, best_loss, z, loss):
+    better = loss > best_loss
+    best[better], best_loss[better] = z[better], loss[better]
 
 
 def accuracy(model, x, y):

@@ -7,7 +7,7 @@ from scipy.optimize import lsq_linear
 from scipy.special import ndtr
 
 from adv_companion import _checks
-from adv_companion.norms import dual_norm
+from adv_companion.norms import dual_exponent, dual_norm
 from adv_companion.rrandom import RRandom
 
 
@@ -19,10 +19,10 @@ class TwoGaussians:
     """
 
     def __init__(self, mean0, mean1, covariance):
-        self.mean0 = _checks.floats("mean0", mean0, ndim=1)
+        self.mean0 = _checks.floats("mean0", mean0, ndim=1).copy()
         d = len(self.mean0)
-        self.mean1 = _checks.floats("mean1", mean1, ndim=1, shape=(d,))
-        self.covariance = _checks.floats("covariance", covariance, ndim=2, shape=(d, d))
+        self.mean1 = _checks.floats("mean1", mean1, ndim=1, shape=(d,)).copy()
+        self.covariance = _checks.floats("covariance", covariance, ndim=2, shape=(d, d)).copy()
         if not np.array_equal(self.covariance, self.covariance.T):
             raise ValueError("covariance must be symmetric")
         try:
@@ -48,9 +48,12 @@ class TwoGaussians:
         coef = _checks.floats("coef", coef, ndim=1, shape=self.mean0.shape)
         intercept = _checks.real("intercept", intercept)
         eps = _checks.real("eps", eps, low=0)
-        loss_of_score = eps * dual_norm(coef[None], p)[0]
+        dual_exponent(p)
         if not coef.any():
             raise ValueError("coef must not be all zero: a constant score has no boundary")
+        unit = np.abs(coef).max()  # only the score's sign matters
+        coef, intercept = coef / unit, intercept / unit
+        loss_of_score = eps * dual_norm(coef[None], p)[0]
         spread = math.sqrt(coef @ self.covariance @ coef)
         score1 = coef @ self.mean1 + intercept - loss_of_score
         score0 = -(coef @ self.mean0 + intercept) - loss_of_score
@@ -63,7 +66,7 @@ class TwoGaussians:
         What is left is the smallest Mahalanobis distance 2r between the moved means, and Phi(r) is the accuracy of
         the best rule between two normals at that distance; the linear rule along the same line reaches it.
 
-        Returns the accuracy, a float in [1/2, 1], and the coefficients (d,) that reach it (all zero if r = 0).
+        Returns the accuracy, a float in [1/2, 1], and the coefficients (d,) that reach it (zero, up to rounding, if r = 0).
         Raises ValueError for a negative ``eps``. Bhagoji, Cullina and Mittal (2019); Dobriban et al. (2020).
         """
         eps = _checks.real("eps", eps, low=0)
@@ -90,6 +93,8 @@ def chapter_demo(seed=1301, n=400, law=DEMO):
     n = _checks.count("n", n, low=10)
     if n % 2:
         raise ValueError(f"n must be even, half for each class, got {n}")
+    if not isinstance(law, TwoGaussians):
+        raise ValueError(f"law must be a TwoGaussians, got {type(law).__name__}")
     r, d = RRandom(seed), len(law.mean0)
     classes = []
     for mean in (law.mean0, law.mean1):
@@ -99,3 +104,37 @@ def chapter_demo(seed=1301, n=400, law=DEMO):
     train = r.sample(n, int(0.6 * n)) - 1
     test = np.setdiff1d(np.arange(n), train)
     return x[train], y[train], x[test], y[test]
+
+
+def two_moons(n, rng, noise=0.1):
+    """Two interleaved half circles of radius 1, one a class, with normal noise.
+
+    Parameters: ``n`` >= 2 points, class 1 getting the odd one; ``rng`` a ``numpy.random.Generator``; ``noise`` >= 0,
+    the standard deviation a coordinate. Returns ``x`` (n, 2) and ``y`` (n,) labels 0/1, in random order.
+    Raises ValueError where an argument is none of these. Sections 62.1.2 and 62.4.1.
+    """
+    n, rng = _checks.count("n", n, low=2), _checks.generator("rng", rng)
+    noise = _checks.real("noise", noise, low=0)
+    y = rng.permutation(np.arange(n) % 2 if n % 2 == 0 else (np.arange(n) + 1) % 2)
+    angle = rng.uniform(0, np.pi, size=n)
+    upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    lower = np.stack([1 - np.cos(angle), 0.5 - np.sin(angle)], axis=1)
+    return np.where(y[:, None] == 1, lower, upper) + noise * rng.standard_normal((n, 2)), y
+
+
+def digits(n_test=500, seed=0):
+    """scikit-learn's bundled handwritten digits, 1797 images of 8 x 8 pixels, scaled to [0, 1].
+
+    Parameters: ``n_test`` from 1 to 1796 images held out; ``seed`` of the random split, an integer >= 0. Returns
+    ``x_train`` (1797 - n_test, 64), ``y_train``, ``x_test`` (n_test, 64), ``y_test``.
+    Raises ValueError where an argument is none of these. Alpaydin and Kaynak (1998).
+    """
+    from sklearn.datasets import load_digits  # only here: the rest of the package does without scikit-learn
+
+    n_test, seed = _checks.count("n_test", n_test, low=1), _checks.count("seed", seed)
+    x, y = load_digits(return_X_y=True)
+    if n_test >= len(y):
+        raise ValueError(f"n_test must leave images to train on, below {len(y)}, got {n_test}")
+    order = np.random.default_rng(seed).permutation(len(y))
+    x, y = x[order] / 16, y[order].astype(np.int64)
+    return x[n_test:], y[n_test:], x[:n_test], y[:n_test]

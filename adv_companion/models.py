@@ -1,17 +1,17 @@
 """Models with hand-written input gradients.
 
 A model has ``logits(x)`` (n, k), ``predict(x)`` (n,), ``loss(x, y)`` (n,) and ``loss_and_input_grad(x, y)``
-((n,), (n, d)): all that an attack needs to know. Losses are cross-entropies in nats, one a row.
+((n,), (n, d)): all that an attack needs to know. For training it also has ``params``, one vector (m,),
+``with_params(params)`` and ``loss_and_param_grad(x, y)``. Losses are cross-entropies in nats, one a row.
 """
 
-import math
+import copy
 
 import numpy as np
 from scipy.optimize import linprog
 from scipy.special import expit
 
 from adv_companion import _checks
-from adv_companion.norms import linear_maximizer
 
 
 class LogisticRegression:
@@ -22,7 +22,7 @@ class LogisticRegression:
     """
 
     def __init__(self, coef, intercept):
-        self.coef = _checks.floats("coef", coef, ndim=1)
+        self.coef = _checks.floats("coef", coef, ndim=1).copy()
         self.intercept = _checks.real("intercept", intercept)
 
     def __repr__(self):
@@ -48,10 +48,28 @@ class LogisticRegression:
 
         The factor is computed as -sigma(-z) for y = 1, so that a confident score does not round it to zero.
         """
+        loss, factor = self._loss_and_score_grad(x, y)
+        return loss, factor[:, None] * self.coef
+
+    def _loss_and_score_grad(self, x, y):
         score = self.logits(x)[:, 1]
         y = _checks.labels("y", y, len(score), n_classes=2)
-        factor = np.where(y == 1, -expit(-score), expit(score))
-        return _cross_entropy(score, y), factor[:, None] * self.coef
+        return _cross_entropy(score, y), np.where(y == 1, -expit(-score), expit(score))
+
+    @property
+    def params(self):
+        """The parameters as one vector (d + 1,): coef, then intercept."""
+        return np.append(self.coef, self.intercept)
+
+    def with_params(self, params):
+        """A model of the same kind with other parameters (d + 1,)."""
+        params = _checks.floats("params", params, ndim=1, shape=(len(self.coef) + 1,))
+        return LogisticRegression(params[:-1], params[-1])
+
+    def loss_and_param_grad(self, x, y):
+        """The losses (n,) and the gradient (d + 1,) of their *mean* with respect to ``params``."""
+        loss, factor = self._loss_and_score_grad(x, y)
+        return loss, np.append(factor @ np.asarray(x), factor.sum()) / len(factor)
 
     @classmethod
     def fit(cls, x, y):
@@ -62,30 +80,41 @@ class LogisticRegression:
         dependent, or if a line separates the classes: then the likelihood has no maximum, since scaling such a
         separating model up raises it for ever (Albert and Anderson, 1984). Section 62.3.
         """
-        x = _checks.floats("x", x, ndim=2)
+        x = _checks.floats("x", x, ndim=2).astype(np.float64)
         y = _checks.labels("y", y, len(x), n_classes=2)
-        design = np.column_stack([np.ones(len(x)), x]).astype(np.float64)
+        center, unit = x.mean(axis=0), np.maximum(x.std(axis=0), np.finfo(float).tiny)
+        design = np.column_stack([np.ones(len(x)), (x - center) / unit])  # neither origin nor units matter from here
         _refuse_degenerate(design, y)
-        theta, loss = np.zeros(design.shape[1]), len(y) * np.log(2)
-        for _ in range(100):
-            score = design @ theta
-            probability = expit(score)
-            curvature = design.T * (probability * expit(-score)) @ design
-            try:
-                step = np.linalg.solve(curvature, design.T @ (y - probability))
-            except np.linalg.LinAlgError:
-                break  # every probability has rounded to 0 or 1
-            while (tried := _cross_entropy(design @ (theta + step), y).sum()) > loss * (1 + 1e-12):
-                step = step / 2
-            theta, loss = theta + step, tried
-            if np.abs(step).max() <= 1e-10 * (1 + np.abs(theta).max()):
-                return cls(theta[1:], theta[0])
-        if separates(x, y):
+        theta = _newton(design, y)
+        ran_off = theta is None or np.abs(design @ theta).max() > 15  # it can seem to settle far out
+        if ran_off and _separable(design, y):
             raise ValueError(
                 "x and y have no maximum-likelihood fit: a linear score separates the two classes, "
                 "so scaling it up raises the likelihood without end"
             )
-        raise ValueError("x and y gave no fit in 100 Newton steps; are the columns of x of very different scale?")
+        if theta is None:
+            raise ValueError("x and y gave no fit in 100 Newton steps: they are too close to being separable")
+        coef = theta[1:] / unit
+        return cls(coef, theta[0] - center @ coef)
+
+
+def _newton(design, y):
+    """The coefficients that maximise the likelihood, or None where 100 steps, halved if need be, do not settle."""
+    theta, loss = np.zeros(design.shape[1]), len(y) * np.log(2)
+    for _ in range(100):
+        score = design @ theta
+        probability = expit(score)
+        curvature = design.T * (probability * expit(-score)) @ design
+        try:
+            step = np.linalg.solve(curvature, design.T @ (y - probability))
+        except np.linalg.LinAlgError:
+            return None  # every probability has rounded to 0 or 1
+        while (tried := _cross_entropy(design @ (theta + step), y).sum()) > loss * (1 + 1e-12):
+            step = step / 2
+        theta, loss = theta + step, tried
+        if np.abs(step).max() <= 1e-10 * (1 + np.abs(theta).max()):
+            return theta
+    return None
 
 
 def _cross_entropy(score, y):
@@ -96,7 +125,7 @@ def _refuse_degenerate(design, y):
     """Raise where the likelihood cannot have one maximum, whatever the geometry of the classes."""
     if y.min() == y.max():
         raise ValueError(f"y must hold both labels, got only {y.min()}")
-    rank = np.linalg.matrix_rank(design / np.abs(design).max(axis=0).clip(1e-300))
+    rank = np.linalg.matrix_rank(design)
     if rank < design.shape[1]:
         raise ValueError(
             f"x must have columns that are linearly independent of each other and of a constant: "
@@ -104,30 +133,109 @@ def _refuse_degenerate(design, y):
         )
 
 
-def separates(x, y, eps=0.0, p=math.inf):
-    """Whether some linear score labels every point rightly (or leaves it undecided), even after a step of size eps.
+def _separable(design, y):
+    """Whether some linear score is on the right side of, or undecided on, every point, and not undecided on all.
 
-    Then, and only then, the (worst-case) logistic loss has no minimum. Found by linear programmes: the score that
-    gains most over the points and over the attacks found so far; the best attack on it joins them, until the score
-    withstands its own attack or no score gains anything.
-
-    Parameters: ``x`` (n, d) float; ``y`` (n,) labels 0/1; ``eps`` >= 0; ``p`` in {1, 2, inf}. Returns a bool.
-    Raises ValueError where an argument is none of these. Albert and Anderson (1984), for eps = 0.
+    A linear programme maximises the sum of the signed scores, none below zero, over bounded coefficients: the maximum
+    is zero unless the classes are separable (Albert and Anderson, 1984).
     """
-    x = _checks.floats("x", x, ndim=2).astype(np.float64)
-    y = _checks.labels("y", y, len(x), n_classes=2)
-    sign = np.where(y == 1, 1.0, -1.0)
-    scale = np.abs(x).max() + eps or 1.0
-    clean = sign[:, None] * np.column_stack([x / scale, np.ones(len(x))])
-    attacked, tolerance = [clean], 1e-9
-    for _ in range(200):
-        rows = np.concatenate(attacked)
-        best = linprog(-clean.sum(axis=0), A_ub=-rows, b_ub=np.zeros(len(rows)), bounds=(-1, 1))
-        step = linear_maximizer(best.x[None, :-1], eps / scale, p)[0]
-        worst = clean @ best.x - step @ best.x[:-1]
-        if worst.max() <= tolerance:
-            return False
-        if worst.min() >= -tolerance:
-            return True
-        attacked.append(clean - np.append(step, 0))
-    raise ValueError(f"x is too close to being separable at eps = {eps} for a linear programme to tell")
+    signed = np.where(y == 1, 1.0, -1.0)[:, None] * design
+    strict = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+    best = linprog(-signed.sum(axis=0), A_ub=-signed, b_ub=np.zeros(len(y)), bounds=(-1, 1), options=strict)
+    return -best.fun > 1e-7
+
+
+class MLP:
+    """A fully connected network: ReLU between the layers, softmax cross-entropy on top.
+
+    Parameters: ``sizes`` (d, ..., k), at least two integers >= 1, from the number of features to that of classes
+    (k >= 2); ``rng`` a ``numpy.random.Generator`` for the weights, normal with variance 2 / inputs (He et al., 2015);
+    biases start at 0. All parameters lie in one vector, ``params``, of which ``weights`` and ``biases`` are views.
+    Raises ValueError where an argument is none of these. Sections 62.1.2 and 62.2.
+    """
+
+    def __init__(self, sizes, rng):
+        self.sizes = [_checks.count("sizes", size, low=1) for size in sizes]
+        if len(self.sizes) < 2 or self.sizes[-1] < 2:
+            raise ValueError(f"sizes must go from the number of features to that of classes (>= 2), got {self.sizes}")
+        rng = _checks.generator("rng", rng)
+        layers = []
+        for fan_in, fan_out in zip(self.sizes, self.sizes[1:]):
+            layers += [rng.standard_normal(fan_in * fan_out) * np.sqrt(2 / fan_in), np.zeros(fan_out)]
+        self._bind(np.concatenate(layers))
+
+    def _bind(self, params):
+        self.params, self.weights, self.biases, start = params, [], [], 0
+        for fan_in, fan_out in zip(self.sizes, self.sizes[1:]):
+            middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
+            self.weights.append(params[start:middle].reshape(fan_in, fan_out))
+            self.biases.append(params[middle:end])
+            start = end
+
+    def with_params(self, params):
+        """A network of the same sizes with other parameters, a vector like ``params``."""
+        params = _checks.floats("params", params, ndim=1, shape=self.params.shape)
+        other = copy.copy(self)
+        other._bind(params)
+        return other
+
+    def _activations(self, x):
+        """What enters each layer, (n, size) each, and the logits (n, k) last."""
+        activations = [_checks.floats("x", x, ndim=2, shape=(None, self.sizes[0]))]
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1]):
+            activations.append(np.maximum(activations[-1] @ weight + bias, 0))
+        return activations + [activations[-1] @ self.weights[-1] + self.biases[-1]]
+
+    def logits(self, x):
+        """Scores (n, k) of inputs (n, d)."""
+        return self._activations(x)[-1]
+
+    def predict(self, x):
+        """Labels (n,) of inputs (n, d): the class of the largest score."""
+        return self.logits(x).argmax(axis=1)
+
+    def loss(self, x, y):
+        """Cross-entropy (n,), in nats, of inputs (n, d) with labels (n,) from 0 to k - 1."""
+        return self._forward(x, y)[1]
+
+    def loss_and_input_grad(self, x, y):
+        """The losses (n,) and their gradients (n, d) with respect to the inputs."""
+        activations, loss, grad = self._forward(x, y)
+        for weight, active in zip(self.weights[:0:-1], activations[-2:0:-1]):
+            grad = (grad @ weight.T) * (active > 0)
+        return loss, grad @ self.weights[0].T
+
+    def loss_and_param_grad(self, x, y):
+        """The losses (n,) and the gradient of their *mean* with respect to ``params``, a vector like it."""
+        activations, loss, grad = self._forward(x, y)
+        grad, pieces = grad / len(grad), []
+        for weight, active in zip(self.weights[::-1], activations[-2::-1]):
+            pieces += [grad.sum(axis=0), (active.T @ grad).ravel()]
+            grad = (grad @ weight.T) * (active > 0)
+        return loss, np.concatenate(pieces[::-1])
+
+    def _forward(self, x, y):
+        """Activations, losses, and the losses' gradients (n, k) with respect to the logits."""
+        activations = self._activations(x)
+        logits = activations[-1]
+        y = _checks.labels("y", y, len(logits), n_classes=self.sizes[-1])
+        return activations, *_softmax_cross_entropy(logits, y)
+
+
+def _softmax_cross_entropy(logits, y):
+    """Losses (n,) and gradients (n, k), in a form in which a confident row does not round to zero.
+
+    The gradient is p_j for the wrong classes and minus their sum for the right one, never p_y - 1; the loss is
+    log1p of what the classes other than the largest add to 1.
+    """
+    rows, largest = np.arange(len(y)), logits.argmax(axis=1)
+    shifted = logits - logits[rows, largest][:, None]
+    odds = np.exp(shifted)
+    odds[rows, largest] = 0
+    rest = odds.sum(axis=1)
+    loss = np.log1p(rest) - shifted[rows, y]
+    odds[rows, largest] = 1
+    grad = odds / (1 + rest)[:, None]
+    grad[rows, y] = 0
+    grad[rows, y] = -grad.sum(axis=1)
+    return loss, grad

@@ -1,4 +1,4 @@
-"""Linear maximisation over a norm ball: Hölder's inequality at work (section 62.1.1, Eq. 62.1).
+"""Norm balls: the best linear step, the nearest point, random points (sections 62.1.1 and 62.1.2, Eq. 62.1).
 
 Batches are rows. A perturbation ``delta`` has a budget ``||delta||_p <= eps``; the dual exponent q of p,
 1/p + 1/q = 1, says what the budget buys: ``max g.delta = eps * ||g||_q``.
@@ -19,7 +19,7 @@ def dual_exponent(p):
 
     Raises ValueError for any other p. Section 62.1.1; Goodfellow, Shlens and Szegedy (2015).
     """
-    if isinstance(p, (bool, str)) or not np.isscalar(p) or p not in _DUAL:
+    if isinstance(p, (bool, np.bool_, str)) or not np.isscalar(p) or p not in _DUAL:
         raise ValueError(f"p must be 1, 2 or inf, got {p!r}")
     return _DUAL[p]
 
@@ -36,14 +36,19 @@ def dual_norm(g, p):
 
 
 def _norm(v, q):
-    """||v||_q of each row, scaled by its largest entry so that squares neither underflow nor overflow."""
-    largest = np.abs(v).max(axis=1)
+    """||v||_q of each row."""
     if q == math.inf:
-        return largest
+        return np.abs(v).max(axis=1)
     if q == 1:
         return np.abs(v).sum(axis=1)
-    unit = np.where(largest > 0, largest, 1)
-    return largest * np.sqrt(np.square(v / unit[:, None]).sum(axis=1))
+    unit = _largest_or_one(v)
+    return unit[:, 0] * np.sqrt(np.square(v / unit).sum(axis=1))
+
+
+def _largest_or_one(v):
+    """The largest size in each row, (n, 1), or 1 where the row is zero: a unit in which squares stay in range."""
+    largest = np.abs(v).max(axis=1, keepdims=True)
+    return np.where(largest > 0, largest, 1)
 
 
 def linear_maximizer(g, eps, p):
@@ -64,8 +69,8 @@ def linear_maximizer(g, eps, p):
     if p == math.inf:
         return eps * np.sign(g)
     if p == 2:
-        length = _norm(g, 2)[:, None]
-        return eps * (g / np.where(length > 0, length, 1))
+        unit = g / _largest_or_one(g)
+        return eps * unit / np.maximum(_norm(unit, 2), 1)[:, None]
     rows, largest = np.arange(len(g)), np.abs(g).argmax(axis=1)
     delta = np.zeros_like(g)
     delta[rows, largest] = eps * np.sign(g[rows, largest])
@@ -75,13 +80,14 @@ def linear_maximizer(g, eps, p):
 def sample_ball(n, d, eps, p, rng):
     """Draw n points uniformly (by volume) from the l_p ball of radius eps in d dimensions.
 
-    p = 2 and p = 1 draw a direction from the sphere's own law (normal, or signed exponential, coordinates) and a
-    radius with law eps * U^(1/d); p = inf draws every coordinate on its own.
+    p = inf draws every coordinate on its own. For p = 2 and p = 1 the ball is the shadow of a sphere with a few more
+    dimensions: d of d + 2 coordinates of a uniform point of the l_2 sphere, d of d + 1 of one of the l_1 sphere.
+    Rows are drawn one after the other, so that the first ones do not depend on n.
 
     Parameters: ``n`` >= 1 and ``d`` >= 1 integers; ``eps`` >= 0; ``p`` in {1, 2, inf}; ``rng`` a
     ``numpy.random.Generator``. Returns ``(n, d)``, in units of ``eps``.
     Raises ValueError where an argument is none of these. Section 62.1.2 (the random start);
-    Barthe, Guédon, Mendelson and Naor (2005), for the law on the l_p ball.
+    Barthe, Guédon, Mendelson and Naor (2005).
     """
     dual_exponent(p)
     n, d = _checks.count("n", n, low=1), _checks.count("d", d, low=1)
@@ -89,12 +95,80 @@ def sample_ball(n, d, eps, p, rng):
     rng = _checks.generator("rng", rng)
     if p == math.inf:
         return rng.uniform(-eps, eps, size=(n, d))
-    if p == 2:
-        direction = rng.standard_normal((n, d))
-    else:
-        direction = rng.exponential(size=(n, d)) * rng.choice([-1.0, 1.0], size=(n, d))
-    radius = eps * rng.uniform(size=(n, 1)) ** (1 / d)
-    return radius * direction / _norm(direction, p)[:, None]
+    lifted = rng.standard_normal((n, d + 2)) if p == 2 else rng.laplace(size=(n, d + 1))
+    return eps * lifted[:, :d] / _norm(lifted, p)[:, None]
+
+
+def project(u, center, eps, p, bounds=None):
+    """The Euclidean nearest point of the l_p ball of radius eps around ``center``, inside ``bounds`` if given.
+
+    Exact for the ball and the box *together*, where projecting on one after the other is not. In each row the
+    deviation u - center keeps its signs, and each of its sizes a_i has room c_i up to the box. Nearest is
+    min(a_i, eps, c_i) for p = inf; min(t a_i, c_i) for p = 2 and min(max(a_i - t, 0), c_i) for p = 1, where the
+    one number t is set so that the budget is just spent (section 62.1.2; Duchi et al. (2008) for p = 1, no box).
+
+    Parameters: ``u`` and ``center`` (n, d) float; ``eps`` >= 0 in their units; ``p`` in {1, 2, inf}; ``bounds`` None
+    or (low, high), between which every feature of ``center`` lies. Returns ``(n, d)``; for p = inf no feature
+    deviates by more than eps, rounding included.
+    Raises ValueError where an argument is none of these.
+    """
+    dual_exponent(p)
+    u = _checks.floats("u", u, ndim=2)
+    center = _checks.floats("center", center, ndim=2, shape=u.shape)
+    eps = _checks.real("eps", eps, low=0)
+    low, high = _checks.box("bounds", bounds, "center", center)
+    if p == math.inf:
+        return np.clip(u, *box_around(center, eps, low, high))
+    deviation = u - center
+    size = np.abs(deviation)
+    room = np.where(deviation > 0, high - center, center - low)
+    shrink = _shrink_to_length if p == 2 else _shrink_to_total
+    nearest = center + np.sign(deviation) * shrink(size, room, eps)
+    return np.clip(nearest, low, high)  # rounding of the sum may leave the box by a last digit
+
+
+def box_around(center, eps, low, high):
+    """The l_inf ball cut to [low, high], as two arrays, no face farther from ``center`` than eps after rounding."""
+    upper, lower = center + center.dtype.type(eps), center - center.dtype.type(eps)
+    upper = np.where(upper - center > eps, np.nextafter(upper, center), upper)
+    lower = np.where(center - lower > eps, np.nextafter(lower, center), lower)
+    return np.maximum(lower, low), np.minimum(upper, high)
+
+
+def _shrink_to_length(size, room, eps):
+    """min(t * size, room) row by row, t in [0, 1] the largest with Euclidean length at most eps.
+
+    Scale what is free, pin what then has no room left, spend the rest of eps^2 on the others: each round pins more.
+    """
+    unit = _largest_or_one(size)
+    size, room, eps = size / unit, room / unit, eps / unit
+    pinned = np.zeros(size.shape, dtype=bool)
+    while True:
+        left = eps**2 - np.square(np.where(pinned, room, 0)).sum(axis=1, keepdims=True)
+        free = np.square(np.where(pinned, 0, size)).sum(axis=1, keepdims=True)
+        t = np.minimum(1, np.sqrt(np.maximum(left, 0) / np.where(free > 0, free, 1)))
+        full = pinned | (t * size > room)
+        if (full == pinned).all():
+            return np.where(pinned, room, t * size) * unit
+        pinned = full
+
+
+def _shrink_to_total(size, room, eps):
+    """min(max(size - t, 0), room) row by row, t >= 0 the smallest with a sum of at most eps.
+
+    Lower t from the largest size: the sum grows with slope +1 for each size passed and -1 for each that meets its room.
+    """
+    turn = np.concatenate([size, np.maximum(size - room, 0)], axis=1)
+    slope = np.concatenate([np.ones_like(size), -np.ones_like(size)], axis=1)
+    order = np.argsort(-turn, axis=1, kind="stable")
+    turn, slope = (np.take_along_axis(each, order, axis=1) for each in (turn, slope))
+    slope = np.cumsum(slope, axis=1)
+    spent = np.cumsum(slope[:, :-1] * -np.diff(turn, axis=1), axis=1)  # at turn[1], turn[2], ...
+    reached = np.argmax(spent >= eps, axis=1)[:, None]
+    above = np.take_along_axis(spent, reached, axis=1) - eps
+    grows = np.maximum(np.take_along_axis(slope, reached, axis=1), 1)
+    t = np.where(spent[:, -1:] > eps, np.take_along_axis(turn, reached + 1, axis=1) + above / grows, 0)
+    return np.minimum(np.maximum(size - t, 0), room)
 
 
 def random_score_cdf(g, eps, s):
@@ -111,9 +185,10 @@ def random_score_cdf(g, eps, s):
     s = _checks.floats("s", s, ndim=1)
     bound = reach.sum()
     frequency = np.arange(1, 1000) * np.pi / bound
-    coefficient = np.sinc(np.outer(frequency, reach) / np.pi).prod(axis=1) / (frequency * bound)
-    inside = np.clip(s, -bound, bound)
-    return np.clip(0.5 + inside / (2 * bound) + np.sin(np.outer(inside, frequency)) @ coefficient, 0, 1)
+    characteristic = np.sinc(np.outer(frequency, reach) / np.pi).prod(axis=1)
+    s = np.clip(s, -bound, bound)
+    waves = np.sin(np.outer(s, frequency)) @ (characteristic / (frequency * bound))
+    return np.clip(0.5 + s / (2 * bound) + waves, 0, 1)
 
 
 def expected_best_of_random(g, eps, n):
