@@ -9,15 +9,15 @@ import math
 import numpy as np
 
 from adv_companion import _checks
-from adv_companion.norms import linear_maximizer, project, sample_ball
+from adv_companion.norms import box_around, dual_exponent, dual_norm, linear_maximizer, project, sample_ball
 
 
 def fgsm(model, x, y, eps, p=math.inf, bounds=None):
     """One step to the maximiser of the linearised loss over the l_p ball: the fast gradient sign method for p = inf.
 
     Costs one gradient. Exact for a loss that is monotone in one linear score (logistic regression); for any other,
-    only to first order. The projection at the end trims what rounding adds and, with ``bounds``, what leaves the box; for
-    p = inf the result still is the maximiser over ball and box together, for p = 1 and 2 it may not be.
+    only to first order. The projection at the end trims what rounding adds and, with ``bounds``, what leaves the box;
+    for p = inf the result still is the maximiser over ball and box together, for p = 1 and 2 it may not be.
 
     Parameters: ``model``; ``x`` (n, d) float inputs; ``y`` (n,) integer labels; ``eps`` >= 0 in units of ``x``;
     ``p`` in {1, 2, inf}; ``bounds`` None or (low, high), two numbers between which every feature of ``x`` lies.
@@ -27,48 +27,57 @@ def fgsm(model, x, y, eps, p=math.inf, bounds=None):
     x = _checks.floats("x", x, ndim=2)
     _checks.box("bounds", bounds, "x", x)
     _, gradient = model.loss_and_input_grad(x, y)
-    return project(x + linear_maximizer(gradient, eps, p), x, eps, p, bounds)
+    return project(x + linear_maximizer(gradient, eps, p).astype(x.dtype), x, eps, p, bounds)
 
 
 def pgd(
-    model, x, y, eps, p=math.inf, steps=40, step_size=None, restarts=1, random_start=True,
-    targeted=False, bounds=None, rng=None,
+    model, x, y, eps, p=math.inf, steps=40, step_size=None, restarts=1,
+    random_start=True, targeted=False, bounds=None, rng=None,
 ):  # fmt: skip
     """Projected gradient ascent on the loss: best linear steps, each followed by a projection on ball and box.
 
-    Returns, for each row on its own, the highest-loss point seen over all restarts and steps, the clean point
-    included; so more steps and more restarts never weaken it, and no row depends on the others. Coordinates that stand
-    at a bound and would leave it are taken out of the gradient first, lest an l_1 step be spent on nothing.
+    Returns, for each row on its own, the highest-loss point seen over all restarts and steps, the clean point included:
+    no row depends on the others, and neither more restarts nor more steps *of the same size* weaken it. Coordinates
+    that stand at a bound and would leave it are taken out of the gradient, lest an l_1 step be spent on nothing.
 
-    Parameters: ``model``; ``x`` (n, d) float inputs; ``y`` (n,) labels, the wanted ones if ``targeted`` (the loss
-    towards them is then made small); ``eps`` >= 0 in units of ``x``; ``p`` in {1, 2, inf}; ``steps`` >= 1;
-    ``step_size`` > 0 in units of ``x``, None for 2.5 * eps / steps; ``restarts`` >= 1, more than one only with
-    ``random_start`` (uniform in the ball); ``bounds`` as for ``fgsm``; ``rng`` a ``numpy.random.Generator``, None for
-    one with seed 0, so that the same call gives the same answer. Costs steps gradients and one loss a restart.
-    Returns the attacked inputs ``(n, d)``; ``x`` itself is not changed.
+    Parameters: ``model``; ``x`` (n, d) float; ``y`` (n,) labels, the wanted ones if ``targeted`` (the loss towards them
+    is then made small); ``eps`` >= 0 in units of ``x``; ``p`` in {1, 2, inf}; ``steps`` >= 1; ``step_size`` > 0 in
+    units of ``x``, None for 2.5 * eps / steps; ``restarts`` >= 1, more than one only with ``random_start`` (uniform in
+    the ball, then projected; for p = 1 a handicap, as it moves all features and a step moves one back); ``bounds`` as
+    for ``fgsm``; ``rng`` a ``numpy.random.Generator``, None for one with seed 0, so that a call can be repeated.
+    Returns the attacked inputs ``(n, d)``; ``x`` stays as it is. A restart costs ``steps`` gradients and one loss.
     Raises ValueError where an argument is none of these. Section 62.1.2; Madry et al. (2018).
     """
     x = _checks.floats("x", x, ndim=2)
-    eps = _checks.real("eps", eps, low=0)
-    steps, restarts = _checks.count("steps", steps, low=1), _checks.count("restarts", restarts, low=1)
+    eps, _ = _checks.real("eps", eps, low=0), dual_exponent(p)
+    steps = _checks.count("steps", steps, low=1)
+    step_size = None if step_size is None else _checks.positive("step_size", step_size)
+    step_size = step_size or 2.5 * eps / steps
+    restarts = _checks.count("restarts", restarts, low=1)
+    if restarts > 1 and not random_start:
+        raise ValueError(f"restarts must be 1 without random_start, got {restarts}")
     low, high = _checks.box("bounds", bounds, "x", x)
     rng = np.random.default_rng(0) if rng is None else _checks.generator("rng", rng)
-    step_size = 2.5 * eps / steps if step_size is None else _checks.positive("step_size", step_size)
-    if restarts > 1 and not random_start:
-        raise ValueError(f"restarts must be 1 without random_start, since all would be the same, got {restarts}")
-    uphill = -1 if targeted else 1
+    uphill, nearest = -1 if targeted else 1, _projection(x, eps, p, bounds)
     best, best_loss = x.copy(), uphill * model.loss(x, y)
-
     for stream in rng.spawn(restarts):
-        z = project(x + sample_ball(*x.shape, eps, p, stream), x, eps, p, bounds) if random_start else x
+        z = nearest(x + sample_ball(*x.shape, eps, p, stream)) if random_start else x
         for _ in range(steps):
             loss, gradient = model.loss_and_input_grad(z, y)
             _keep_better(best, best_loss, z, uphill * loss)
             gradient = uphill * gradient
             gradient[((z >= high) & (gradient > 0)) | ((z <= low) & (gradient < 0))] = 0
-            z = project(z + linear_maximizer(gradient, step_size, p), x, eps, p, bounds)
+            z = nearest(z + linear_maximizer(gradient, step_size, p))
         _keep_better(best, best_loss, z, uphill * model.loss(z, y))
     return best
+
+
+def _projection(x, eps, p, bounds):
+    """``project`` around ``x``, as a function of the point alone and in the precision of ``x``."""
+    if p == math.inf:  # a box, the same for every step
+        lower, upper = box_around(x, eps, *_checks.box("bounds", bounds, "x", x))
+        return lambda u: np.minimum(np.maximum(u.astype(x.dtype), lower), upper)
+    return lambda u: project(u.astype(x.dtype), x, eps, p, bounds)
 
 
 def _keep_better(best, best_loss, z, loss):
@@ -97,3 +106,48 @@ def robust_accuracy(model, x, y, attack):
     x = _checks.floats("x", x, ndim=2)
     attacked = _checks.floats("attack(model, x, y)", attack(model, x, y), ndim=2, shape=x.shape)
     return accuracy(model, attacked, y)
+
+
+def smallest_budget(model, x, y, budgets, p=math.inf, steps=40, bounds=None):
+    """How little it takes to change each label: an upper bound on the l_p distance to the nearest wrong answer.
+
+    Tries the budgets from small to large on the rows that still are right, with ``pgd`` from the clean point (no random
+    start). Where an attack succeeds, the line from the clean to the attacked point is searched for where the label
+    turns wrong. A point at the distance returned is wrong; a nearer one may have been missed. Exact for a linear score
+    of two classes without ``bounds``, once ``budgets`` reach far enough.
+
+    Parameters: ``model``; ``x`` (n, d) float inputs; ``y`` (n,) integer labels; ``budgets`` (m,) > 0, increasing, in
+    units of ``x``; ``p``, ``steps`` and ``bounds`` as for ``pgd``. Returns ``(n,)``, in units of ``x``: 0 where the
+    clean label is wrong already, infinity where no budget was enough.
+    Raises ValueError where an argument is none of these. Section 62.1; Szegedy et al. (2014).
+    """
+    x = _checks.floats("x", x, ndim=2)
+    y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max)
+    dual_exponent(p)
+    steps = _checks.count("steps", steps, low=1)
+    _checks.box("bounds", bounds, "x", x)
+    budgets = _checks.floats("budgets", budgets, ndim=1)
+    if budgets[0] <= 0 or (np.diff(budgets) <= 0).any():
+        raise ValueError(f"budgets must be positive and increasing, got {budgets}")
+    options = {"steps": steps, "random_start": False, "bounds": bounds}
+    distance = np.where(model.predict(x) == y, math.inf, 0)
+    for eps in budgets:
+        rows = np.flatnonzero(distance == math.inf)
+        if len(rows) == 0:
+            break
+        attacked = pgd(model, x[rows], y[rows], eps, p, **options)
+        hit = model.predict(attacked) != y[rows]
+        rows, attacked = rows[hit], attacked[hit]
+        if len(rows) > 0:
+            distance[rows] = _distance_along(model, x[rows], attacked, y[rows], p)
+    return distance
+
+
+def _distance_along(model, x, wrong, y, p):
+    """The l_p length (n,) of the line from ``x``, labelled right, towards ``wrong``, up to where the label turns."""
+    step, right, turned = wrong - x, np.zeros(len(x)), np.ones(len(x))
+    for _ in range(40):
+        middle = (right + turned) / 2
+        is_wrong = model.predict(x + middle[:, None] * step) != y
+        right, turned = np.where(is_wrong, right, middle), np.where(is_wrong, middle, turned)
+    return turned * dual_norm(step, dual_exponent(p))

@@ -150,11 +150,14 @@ class MLP:
 
     Parameters: ``sizes`` (d, ..., k), at least two integers >= 1, from the number of features to that of classes
     (k >= 2); ``rng`` a ``numpy.random.Generator`` for the weights, normal with variance 2 / inputs (He et al., 2015);
-    biases start at 0. All parameters lie in one vector, ``params``, of which ``weights`` and ``biases`` are views.
+    biases start at 0. All parameters lie in one vector, ``params``; ``weights`` and ``biases``, arrays (in, out) and
+    (out,) for each layer, are views of it.
     Raises ValueError where an argument is none of these. Sections 62.1.2 and 62.2.
     """
 
     def __init__(self, sizes, rng):
+        if not np.iterable(sizes):
+            raise ValueError(f"sizes must be a list of integers, got {sizes!r}")
         self.sizes = [_checks.count("sizes", size, low=1) for size in sizes]
         if len(self.sizes) < 2 or self.sizes[-1] < 2:
             raise ValueError(f"sizes must go from the number of features to that of classes (>= 2), got {self.sizes}")
@@ -162,29 +165,38 @@ class MLP:
         layers = []
         for fan_in, fan_out in zip(self.sizes, self.sizes[1:]):
             layers += [rng.standard_normal(fan_in * fan_out) * np.sqrt(2 / fan_in), np.zeros(fan_out)]
-        self._bind(np.concatenate(layers))
+        self.params = np.concatenate(layers)
 
-    def _bind(self, params):
-        self.params, self.weights, self.biases, start = params, [], [], 0
+    @property
+    def weights(self):
+        return [weight for weight, _ in self._layers()]
+
+    @property
+    def biases(self):
+        return [bias for _, bias in self._layers()]
+
+    def _layers(self):
+        """(weight, bias) of each layer, cut out of ``params`` afresh, so that they are never out of date."""
+        layers, start = [], 0
         for fan_in, fan_out in zip(self.sizes, self.sizes[1:]):
             middle, end = start + fan_in * fan_out, start + (fan_in + 1) * fan_out
-            self.weights.append(params[start:middle].reshape(fan_in, fan_out))
-            self.biases.append(params[middle:end])
+            layers.append((self.params[start:middle].reshape(fan_in, fan_out), self.params[middle:end]))
             start = end
+        return layers
 
     def with_params(self, params):
-        """A network of the same sizes with other parameters, a vector like ``params``."""
-        params = _checks.floats("params", params, ndim=1, shape=self.params.shape)
+        """A network of the same sizes with other parameters, a vector like ``params``, of which it takes a copy."""
         other = copy.copy(self)
-        other._bind(params)
+        other.params = _checks.floats("params", params, ndim=1, shape=self.params.shape).copy()
         return other
 
     def _activations(self, x):
         """What enters each layer, (n, size) each, and the logits (n, k) last."""
         activations = [_checks.floats("x", x, ndim=2, shape=(None, self.sizes[0]))]
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1]):
+        *hidden, (last_weight, last_bias) = self._layers()
+        for weight, bias in hidden:
             activations.append(np.maximum(activations[-1] @ weight + bias, 0))
-        return activations + [activations[-1] @ self.weights[-1] + self.biases[-1]]
+        return activations + [activations[-1] @ last_weight + last_bias]
 
     def logits(self, x):
         """Scores (n, k) of inputs (n, d)."""
@@ -201,9 +213,10 @@ class MLP:
     def loss_and_input_grad(self, x, y):
         """The losses (n,) and their gradients (n, d) with respect to the inputs."""
         activations, loss, grad = self._forward(x, y)
-        for weight, active in zip(self.weights[:0:-1], activations[-2:0:-1]):
+        first, *others = self.weights
+        for weight, active in zip(others[::-1], activations[-2:0:-1]):
             grad = (grad @ weight.T) * (active > 0)
-        return loss, grad @ self.weights[0].T
+        return loss, grad @ first.T
 
     def loss_and_param_grad(self, x, y):
         """The losses (n,) and the gradient of their *mean* with respect to ``params``, a vector like it."""

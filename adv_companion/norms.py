@@ -214,3 +214,23 @@ def _reach(g, eps):
     if not g.any():
         raise ValueError("g must not be all zero: no step changes the linearised loss")
     return eps * np.abs(g[g != 0])
+
+
+def distance_to_hyperplane(w, b, x, p):
+    """How far each point is from the hyperplane w.x + b = 0: |w.x + b| / ||w||_q, q dual to p.
+
+    A step of size eps in l_p changes the score w.x + b by at most eps * ||w||_q (Eq. 62.1), and the best step does; so
+    this is the smallest budget that brings the score to zero. Adding ``linear_maximizer(w, distance, p)``, with the
+    sign that lowers |w.x + b|, reaches it.
+
+    Parameters: ``w`` (d,) weights, not all zero; ``b`` a number; ``x`` (n, d) points; ``p`` in {1, 2, inf}, the norm
+    in which distance is measured. Returns ``(n,)``, in units of ``x``.
+    Raises ValueError where an argument is none of these. Section 62.1; Mangasarian (1999).
+    """
+    w = _checks.floats("w", w, ndim=1)
+    b = _checks.real("b", b)
+    x = _checks.floats("x", x, ndim=2, shape=(None, len(w)))
+    slope = dual_norm(w[None], p)[0]
+    if slope == 0:
+        raise ValueError("w must not be all zero: a constant score has no hyperplane")
+    return np.abs(x @ w + b) / slope

@@ -22,7 +22,8 @@ def train(model, x, y, *, epochs, batch_size, lr, rng, attack=None, after_epoch=
     ``y`` (n,) labels; ``epochs`` >= 1 passes; ``batch_size`` >= 1; ``lr`` > 0, Adam's step; ``rng`` a
     ``numpy.random.Generator`` for the order of the points; ``attack`` None or a function (model, x, y) -> attacked
     inputs; ``after_epoch`` None or a function (epoch, model), epochs counted from 1. Returns the trained model.
-    Raises ValueError where an argument is none of these. Section 62.2; Kingma and Ba (2015), Madry et al. (2018).
+    Raises ValueError where an argument is none of these, or if the attack returns another shape.
+    Section 62.2; Kingma and Ba (2015), Madry et al. (2018).
     """
     x = _checks.floats("x", x, ndim=2)
     y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max)
@@ -32,7 +33,10 @@ def train(model, x, y, *, epochs, batch_size, lr, rng, attack=None, after_epoch=
     for epoch in range(1, epochs + 1):
         order = rng.permutation(len(x))
         for rows in np.array_split(order, math.ceil(len(x) / batch_size)):
-            batch = x[rows] if attack is None else attack(model, x[rows], y[rows])
+            batch = x[rows]
+            if attack is not None:
+                attacked = attack(model, batch, y[rows])
+                batch = _checks.floats("attack(model, x, y)", attacked, ndim=2, shape=batch.shape)
             _, gradient = model.loss_and_param_grad(batch, y[rows])
             step += 1
             mean = 0.9 * mean + 0.1 * gradient

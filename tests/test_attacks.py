@@ -3,12 +3,18 @@ import math
 
 import numpy as np
 import pytest
-from helpers import NOT_A_BUDGET, NOT_A_NUMBER, NOT_AN_EXPONENT, NOT_BINARY_LABELS, NOT_INPUTS, NOT_LABELS, RAGGED
+from helpers import NOT_A_BUDGET, NOT_A_GENERATOR, NOT_A_NUMBER, NOT_A_POSITIVE_COUNT, NOT_AN_EXPONENT
+from helpers import NOT_BINARY_LABELS, NOT_INPUTS, NOT_LABELS, RAGGED
 from helpers import assert_refused, frozen, refusals
+from scipy.optimize import linprog, minimize
 from scipy.special import expit
+from scipy.stats import kstest
 
-from adv_companion.attacks import accuracy, fgsm, robust_accuracy
-from adv_companion.models import LogisticRegression
+from adv_companion.attacks import accuracy, fgsm, pgd, robust_accuracy
+from adv_companion.datasets import two_moons
+from adv_companion.models import MLP, LogisticRegression
+from adv_companion.norms import project
+from adv_companion.training import train
 
 P = [1, 2, math.inf]
 DUAL = {1: math.inf, 2: 2, math.inf: 1}
@@ -231,6 +237,488 @@ def test_integer_inputs_are_attacked_as_floats():
     np.testing.assert_array_equal(fgsm(model, [[1, 2]], [1], 0.25), [[0.75, 2.25]])
 
 
+# Projected gradient descent.
+
+
+class Wiggle:
+    """A loss with many local maxima, slope.x + sum of sin(9 x_i). Remembers every point it was asked about."""
+
+    def __init__(self, slope):
+        self.slope, self.seen = np.asarray(slope), []
+
+    def loss(self, x, y):
+        self.seen.append(np.array(x))
+        return x @ self.slope + np.sin(9 * x).sum(axis=1)
+
+    def loss_and_input_grad(self, x, y):
+        return self.loss(x, y), self.slope + 9 * np.cos(9 * x)
+
+
+class Flat:
+    """No slope anywhere."""
+
+    def loss(self, x, y):
+        return np.zeros(len(x))
+
+    def loss_and_input_grad(self, x, y):
+        return np.zeros(len(x)), np.zeros_like(x)
+
+
+def wiggly_problem(n=20, d=3):
+    rng = np.random.default_rng(20)
+    return Wiggle(rng.uniform(-1, 1, d)), rng.uniform(0.2, 0.8, (n, d)), np.zeros(n, dtype=int)
+
+
+def moons_problem():
+    """A small trained network and 60 fresh points."""
+    rng = np.random.default_rng(0)
+    x, y = two_moons(300, rng, noise=0.15)
+    net = train(MLP([2, 16, 16, 2], rng), x, y, epochs=40, batch_size=50, lr=1e-2, rng=rng)
+    return net, *two_moons(60, rng, noise=0.15)
+
+
+NET, X_MOONS, Y_MOONS = moons_problem()
+
+
+@pytest.mark.claim("C18")
+@pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize("p, eps", [(1, 0.6), (2, 0.4), (math.inf, 0.3)])
+def test_pgd_returns_for_each_row_the_worst_point_it_saw(p, eps, targeted, bounds):
+    model, x, y = wiggly_problem()
+    found = pgd(model, x, y, eps, p, steps=7, restarts=3, targeted=targeted, bounds=bounds)
+    seen = np.array(model.seen)
+    assert len(seen) == 1 + 3 * (7 + 1)
+    np.testing.assert_array_equal(seen[0], x)
+    losses = np.array([model.loss(points, y) for points in seen])
+    best = losses.min(axis=0) if targeted else losses.max(axis=0)
+    np.testing.assert_array_equal(model.loss(found, y), best)
+    assert all((points == row).all(axis=1).any() for points, row in zip(seen.transpose(1, 0, 2), found))
+    assert (losses[8] != best).any() and (losses[-1] != best).any()  # neither end of a run is the best for all rows
+    assert (losses[0] != best).any()
+
+
+def test_where_no_point_is_worse_the_clean_point_is_returned():
+    model = Quadratic(np.zeros(3), -1.0)  # largest at 0
+    x, y = np.zeros((5, 3)), np.zeros(5, dtype=int)
+    np.testing.assert_array_equal(pgd(model, x, y, 0.5, restarts=2), x)
+
+
+@pytest.mark.claim("C57")
+@pytest.mark.parametrize("p, eps", [(1, 0.6), (2, 0.4), (math.inf, 0.3)])
+def test_the_loss_never_falls_with_more_restarts(p, eps):
+    model, x, y = wiggly_problem()
+    losses = [model.loss(x, y)]
+    for restarts in (1, 2, 3, 6, 12):
+        found = pgd(model, x, y, eps, p, steps=5, restarts=restarts, rng=np.random.default_rng(1))
+        losses.append(model.loss(found, y))
+    growth = np.diff(losses, axis=0)
+    assert (growth >= 0).all()
+    assert (growth > 0).any(axis=1).all()
+
+
+@pytest.mark.claim("C57")
+def test_more_restarts_lower_a_networks_robust_accuracy_and_a_single_one_depends_on_luck():
+    left = {}
+    for restarts in (1, 10):
+        left[restarts] = [
+            robust_accuracy(
+                NET, X_MOONS, Y_MOONS,
+                lambda *batch: pgd(*batch, 0.4, steps=10, restarts=restarts, rng=np.random.default_rng(seed)),
+            )
+            for seed in range(5)
+        ]  # fmt: skip
+    assert np.ptp(left[1]) > 0
+    assert max(left[10]) < min(left[1])
+
+
+@pytest.mark.parametrize("p", P)
+def test_more_steps_of_the_same_size_never_weaken_the_attack(p):
+    model, x, y = wiggly_problem()
+    losses = [model.loss(pgd(model, x, y, 0.3, p, steps=k, step_size=0.1), y) for k in range(1, 12)]
+    assert (np.diff(losses, axis=0) >= 0).all()
+
+
+@pytest.mark.claim("C14")
+def test_a_pgd_step_is_an_fgsm_step_and_a_clip():
+    x, y, alpha, eps = X_MOONS, Y_MOONS, 0.06, 0.25
+    z, points = x, [x]
+    for _ in range(9):
+        _, gradient = NET.loss_and_input_grad(z, y)
+        u = z + alpha * np.sign(gradient)
+        np.testing.assert_allclose(fgsm(NET, z, y, alpha), u, rtol=0, atol=1e-15)
+        z = np.minimum(np.maximum(u, x - eps), x + eps)
+        points.append(z)
+    losses = np.array([NET.loss(z, y) for z in points])
+    best = np.array(points)[losses.argmax(axis=0), np.arange(len(x))]
+    found = pgd(NET, x, y, eps, steps=9, step_size=alpha, random_start=False)
+    np.testing.assert_allclose(found, best, rtol=0, atol=1e-15)
+
+
+@pytest.mark.claim("C16")
+def test_an_l_2_step_goes_along_the_gradient_and_is_shrunk_to_the_ball():
+    x, y, alpha, eps = X_MOONS, Y_MOONS, 0.1, 0.3
+    z = x
+    for _ in range(6):
+        _, gradient = NET.loss_and_input_grad(z, y)
+        u = z + alpha * gradient / np.linalg.norm(gradient, axis=1, keepdims=True)
+        length = np.linalg.norm(u - x, axis=1, keepdims=True)
+        z = x + (u - x) * np.minimum(1, eps / length)
+    found = pgd(NET, x, y, eps, 2, steps=6, step_size=alpha, random_start=False)
+    at_end = NET.loss(found, y) <= NET.loss(z, y) * (1 + 1e-9)  # the last point is the best one seen
+    assert at_end.mean() > 0.5
+    np.testing.assert_allclose(found[at_end], z[at_end], atol=1e-12)
+
+
+def test_the_default_step_is_two_and_a_half_times_the_budget_over_the_steps():
+    model = LogisticRegression([1.0], 0.0)
+    seen = Recorder(model)
+    pgd(seen, [[0.0]], [1], 1.0, steps=10, random_start=False)
+    np.testing.assert_allclose(np.ravel(seen.points)[:5], [0, -0.25, -0.5, -0.75, -1], atol=1e-15)
+
+
+class Recorder:
+    """A model that notes where its gradient was asked."""
+
+    def __init__(self, model):
+        self.model, self.points, self.loss = model, [], model.loss
+
+    def loss_and_input_grad(self, x, y):
+        self.points.append(np.array(x))
+        return self.model.loss_and_input_grad(x, y)
+
+
+# What a linear score tells: the best point of ball and box is known.
+
+
+def best_of_ball_and_box(g, x, eps, p, bounds):
+    """The largest g.delta with ||delta||_p <= eps and x + delta between the bounds, by solvers that know no norms."""
+    low, high = bounds[0] - x, bounds[1] - x
+    if p == math.inf:
+        return -linprog(-g, bounds=list(zip(np.maximum(low, -eps), np.minimum(high, eps)))).fun
+    if p == 1:
+        parts = [(0, h) for h in high] + [(0, -l) for l in low]
+        return -linprog(np.append(-g, g), A_ub=np.ones((1, 2 * len(g))), b_ub=[eps], bounds=parts).fun
+    ball = {"type": "ineq", "fun": lambda d: eps**2 - d @ d, "jac": lambda d: -2 * d}
+    rules = {"bounds": list(zip(low, high)), "constraints": ball, "options": {"ftol": 1e-13}}
+    return -minimize(lambda d: -g @ d, np.zeros(len(g)), jac=lambda d: -g, **rules).fun
+
+
+@pytest.mark.parametrize("p, eps", [(1, 0.3), (1, 1.7), (2, 0.2), (2, 1.1), (math.inf, 0.1), (math.inf, 0.7)])
+def test_pgd_finds_the_best_point_of_ball_and_box_against_a_linear_score(p, eps):
+    rng = np.random.default_rng(21)
+    model = LogisticRegression(rng.standard_normal(6), 0.2)
+    x, y = rng.uniform(size=(15, 6)).round(1), rng.integers(0, 2, 15)  # some features stand on a bound
+    x[0] = np.where(model.coef > 0, 0, 1)
+    x[1] = np.where(model.coef > 0, 1, 0)
+    sign = np.where(y == 1, -1, 1)
+    found = pgd(model, x, y, eps, p, steps=300, random_start=False, bounds=(0, 1))
+    gained = sign * (model.logits(found) - model.logits(x))[:, 1]
+    wanted = [best_of_ball_and_box(s * model.coef, row, eps, p, (0, 1)) for s, row in zip(sign, x)]
+    np.testing.assert_allclose(gained, wanted, atol=2e-3)  # the last of 300 steps may overshoot by part of a step
+
+
+def test_a_saturated_feature_does_not_hold_an_l_1_attack_up():
+    model = LogisticRegression([5.0, 2.0, 1.0, -4.0], 0.0)
+    x = np.array([[1.0, 0.5, 0.5, 0.0]])  # the two features that matter most stand at their bounds
+    found = pgd(model, x, [0], 0.4, 1, steps=1, step_size=0.4, random_start=False, bounds=(0, 1))
+    np.testing.assert_allclose(found, [[1.0, 0.9, 0.5, 0.0]])
+    found = pgd(model, x, [0], 0.8, 1, random_start=False, bounds=(0, 1))
+    np.testing.assert_allclose(found, [[1.0, 1.0, 0.8, 0.0]], atol=0.05)
+
+
+@pytest.mark.claim("C18")
+@pytest.mark.parametrize("p", P)
+def test_on_a_linear_score_more_steps_do_not_beat_one(p):
+    model, x, y = logistic_problem(22)
+    one, many = fgsm(model, x, y, 0.5, p), pgd(model, x, y, 0.5, p, steps=40, random_start=False)
+    np.testing.assert_allclose(model.loss(many, y), model.loss(one, y), rtol=1e-12)
+
+
+@pytest.mark.claim("C18")
+def test_steps_too_small_to_cross_the_ball_do_worse_than_one_step():
+    single = robust_accuracy(NET, X_MOONS, Y_MOONS, lambda *batch: fgsm(*batch, 0.4))
+    timid = robust_accuracy(
+        NET, X_MOONS, Y_MOONS, lambda *batch: pgd(*batch, 0.4, steps=40, step_size=0.4 / 80, random_start=False)
+    )
+    assert timid > single + 0.1
+
+
+@pytest.mark.claim("C18")
+@pytest.mark.parametrize("eps", [0.2, 0.3, 0.4, 0.5])
+def test_with_steps_that_cross_the_ball_pgd_beats_fgsm_on_average(eps):
+    single = NET.loss(fgsm(NET, X_MOONS, Y_MOONS, eps), Y_MOONS)
+    many = NET.loss(pgd(NET, X_MOONS, Y_MOONS, eps, steps=20, restarts=5), Y_MOONS)
+    assert many.mean() > single.mean() + 0.01
+
+
+@pytest.mark.claim("C56")
+@pytest.mark.parametrize("multiple, crosses", [(0.5, False), (0.95, False), (1.05, True), (2.5, True), (10, True)])
+def test_from_the_centre_k_steps_cross_the_ball_if_they_add_up_to_its_radius(multiple, crosses):
+    model, x, y = logistic_problem(23)
+    found = pgd(model, x, y, 0.5, steps=20, step_size=multiple * 0.5 / 20, random_start=False)
+    reached = np.abs(found - x).max(axis=1) / 0.5
+    np.testing.assert_allclose(reached, min(multiple, 1), rtol=1e-9)
+    assert (reached > 1 - 1e-9).all() == crosses
+
+
+@pytest.mark.claim("C56")
+@pytest.mark.parametrize("multiple, crosses", [(1.0, False), (1.8, False), (2.0, True), (2.5, True)])
+def test_from_anywhere_k_steps_cross_the_ball_if_they_add_up_to_its_diameter(multiple, crosses):
+    model = LogisticRegression(np.ones(3), 0.0)
+    x, y = np.zeros((2000, 3)), np.ones(2000, dtype=int)
+    found = pgd(model, x, y, 0.5, steps=20, step_size=multiple * 0.5 / 20)
+    assert (np.abs(found + 0.5).max() < 1e-9) == crosses
+
+
+# The random start.
+
+
+@pytest.mark.parametrize("p", P)
+def test_the_random_start_is_uniform_in_the_ball(p):
+    seen = Recorder(Flat())
+    x = np.tile([3.0, -1.0, 0.0], (3000, 1))
+    pgd(seen, x, np.zeros(3000, dtype=int), 0.4, p, steps=1)
+    radius = np.linalg.norm(seen.points[0] - x, p, axis=1) / 0.4
+    assert kstest(radius**3, "uniform").pvalue > 1e-3
+    assert np.abs((seen.points[0] > x).mean(axis=0) - 0.5).max() < 0.05
+
+
+@pytest.mark.parametrize("p", P)
+def test_a_random_start_that_leaves_the_box_is_projected(p):
+    seen = Recorder(Flat())
+    x = np.zeros((500, 2))
+    pgd(seen, x, np.zeros(500, dtype=int), 0.4, p, steps=1, bounds=(0, 1))
+    start = seen.points[0]
+    assert start.min() == 0 and np.linalg.norm(start, p, axis=1).max() <= 0.4 * (1 + 1e-12)
+    assert ((start == 0).all(axis=1).mean()) == pytest.approx(0.25, abs=0.08)
+
+
+def test_each_restart_starts_elsewhere_and_each_call_anew():
+    seen, rng = Recorder(Flat()), np.random.default_rng(2)
+    x, y = np.zeros((4, 3)), np.zeros(4, dtype=int)
+    pgd(seen, x, y, 0.4, steps=1, restarts=3, rng=rng)
+    pgd(seen, x, y, 0.4, steps=1, rng=rng)
+    assert len({points.tobytes() for points in seen.points}) == 4
+    again = Recorder(Flat())
+    pgd(again, x, y, 0.4, steps=1, restarts=3, rng=np.random.default_rng(2))
+    np.testing.assert_array_equal(again.points, seen.points[:3])
+
+
+def test_without_a_generator_the_same_call_gives_the_same_answer():
+    first, second = (pgd(NET, X_MOONS, Y_MOONS, 0.3, steps=3) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    other = pgd(NET, X_MOONS, Y_MOONS, 0.3, steps=3, rng=np.random.default_rng(1))
+    assert (first != other).any()
+
+
+def plateau():
+    """A network of one feature that is flat below 0.6 and rises beyond: its label 0 is lost only there."""
+    return MLP([1, 1, 2], np.random.default_rng(0)).with_params([1.0, -0.6, 0.0, 4.0, 0.0, 0.0])
+
+
+@pytest.mark.claim("C13")
+def test_a_random_start_leaves_a_flat_region_that_does_not_fill_the_ball():
+    model, x, y = plateau(), np.zeros((4000, 1)), np.zeros(4000, dtype=int)
+    np.testing.assert_array_equal(pgd(model, x, y, 1.0, random_start=False), x)
+    for restarts, expected in ((1, 0.2), (3, 1 - 0.8**3)):  # a start beyond 0.6, out of [-1, 1]
+        found = pgd(model, x, y, 1.0, steps=10, restarts=restarts)
+        left = found[:, 0] > 0
+        assert abs(left.mean() - expected) < 4 * math.sqrt(expected * (1 - expected) / 4000)
+        np.testing.assert_array_equal(found[left], 1.0)
+
+
+@pytest.mark.claim("C13")
+def test_a_random_start_is_no_help_where_all_of_the_ball_is_flat_and_can_harm_elsewhere():
+    x, y = np.zeros((50, 1)), np.zeros(50, dtype=int)
+    np.testing.assert_array_equal(pgd(plateau(), x, y, 0.5, restarts=5), x)
+    rng = np.random.default_rng(24)
+    model, x, y = LogisticRegression(rng.standard_normal(64), 0.0), rng.uniform(size=(50, 64)), np.ones(50, dtype=int)
+    centre = model.loss(pgd(model, x, y, 4.0, 1, bounds=(0, 1), random_start=False), y)
+    start = model.loss(pgd(model, x, y, 4.0, 1, bounds=(0, 1)), y)
+    assert (start < centre).all()  # an l_1 attack, one feature a step, has to take back what the start spent on all
+
+
+# Rows, budgets, bounds.
+
+
+@pytest.mark.parametrize("p", P)
+def test_a_rows_attack_does_not_depend_on_its_batch(p):
+    arguments = {"eps": 0.3, "p": p, "steps": 10, "bounds": (-2.0, 3.0)}
+    together = pgd(NET, X_MOONS, Y_MOONS, random_start=False, **arguments)
+    for i in range(0, 60, 7):
+        alone = pgd(NET, X_MOONS[i : i + 1], Y_MOONS[i : i + 1], random_start=False, **arguments)
+        np.testing.assert_allclose(alone[0], together[i], rtol=0, atol=1e-10)
+    all_rows = pgd(NET, X_MOONS, Y_MOONS, restarts=2, rng=np.random.default_rng(3), **arguments)
+    first_rows = pgd(NET, X_MOONS[:11], Y_MOONS[:11], restarts=2, rng=np.random.default_rng(3), **arguments)
+    np.testing.assert_allclose(first_rows, all_rows[:11], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("gap", [40.0, 700.0])
+@pytest.mark.parametrize("p", P)
+def test_a_confident_row_is_attacked_as_far_as_the_others(p, gap):
+    model = LogisticRegression([3.0, 4.0], 0.0)
+    x = np.array([[gap / 3, 0.0], [1.0, 1.0], [-1.0, 0.0]])
+    step = pgd(model, x, [1, 1, 1], 0.5, p, random_start=False) - x
+    np.testing.assert_allclose(step, np.broadcast_to(step[1], step.shape), atol=1e-12)
+    assert np.linalg.norm(step[0], p) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-150, 1e150])
+@pytest.mark.parametrize("p", P)
+def test_the_size_of_the_gradient_does_not_matter(p, scale):
+    slope = np.array([2.0, -1.0, 2.0])  # with a tie between the largest
+    model, x = Quadratic(scale * slope, 0.0), np.zeros((3, 3))
+    found = pgd(model, x, np.zeros(3, dtype=int), 0.3, p, random_start=False)
+    np.testing.assert_allclose(found @ slope, 0.3 * np.linalg.norm(slope, DUAL[p]), rtol=1e-12)
+
+
+@pytest.mark.parametrize("random_start", [False, True])
+@pytest.mark.parametrize("p", P)
+def test_where_the_gradient_is_zero_nothing_moves(p, random_start):
+    x, y = np.ones((4, 3)), np.zeros(4, dtype=int)
+    np.testing.assert_array_equal(pgd(Flat(), x, y, 0.3, p, random_start=random_start), x)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("model_kind", [np.float32, np.float64])
+@pytest.mark.parametrize("p, eps", [(1, 0.7), (2, 0.3), (math.inf, 0.1), (math.inf, 8 / 255)])
+def test_budget_and_bounds_hold_in_either_precision(p, eps, kind, model_kind):
+    rng = np.random.default_rng(25)
+    model = MLP([20, 8, 3], rng)
+    model = model.with_params(model.params.astype(model_kind))
+    x, y = rng.uniform(size=(200, 20)).astype(kind), rng.integers(0, 3, 200)
+    for attacked in (fgsm(model, x, y, eps, p, (0, 1)), pgd(model, x, y, eps, p, steps=5, restarts=2, bounds=(0, 1))):
+        assert attacked.dtype == kind
+        assert attacked.min() >= 0 and attacked.max() <= 1
+        if p == math.inf:
+            assert np.abs(attacked - x).max() <= kind(eps)
+        else:
+            spent = np.linalg.norm(attacked.astype(np.float64) - x.astype(np.float64), p, axis=1)
+            assert spent.max() <= eps + 20 * np.finfo(kind).eps  # a rounding of x + delta for each of 20 features
+        assert (model.loss(attacked, y) >= model.loss(x, y)).mean() > 0.99
+
+
+@pytest.mark.parametrize("p", P)
+def test_the_model_is_asked_in_the_precision_of_the_inputs(p):
+    seen = Recorder(NET)
+    pgd(seen, X_MOONS.astype(np.float32), Y_MOONS, 0.2, p, steps=3)
+    assert [points.dtype for points in seen.points] == [np.float32] * 3
+
+
+@pytest.mark.parametrize("bounds", [None, (-2, 3)])
+@pytest.mark.parametrize("p", P)
+def test_pgd_with_a_zero_budget_changes_nothing(p, bounds):
+    attacked = pgd(NET, X_MOONS, Y_MOONS, 0, p, restarts=2, bounds=bounds)
+    np.testing.assert_array_equal(attacked, X_MOONS)
+    assert not np.shares_memory(attacked, X_MOONS)
+
+
+@pytest.mark.parametrize("p", P)
+def test_a_budget_beyond_the_data_leaves_no_accuracy_and_success_grows_with_the_budget(p):
+    left = [
+        robust_accuracy(NET, X_MOONS, Y_MOONS, lambda *batch: pgd(*batch, eps, p, restarts=2))
+        for eps in (0, 0.1, 0.2, 0.4, 0.8, 20.0)
+    ]
+    assert left == sorted(left, reverse=True)
+    assert left[0] > 0.95 and left[-1] == 0
+
+
+@pytest.mark.parametrize("p", P)
+def test_a_targeted_attack_drives_towards_its_target(p):
+    rng = np.random.default_rng(26)
+    model, x = MLP([6, 12, 4], rng), rng.standard_normal((80, 6))
+    target = (model.predict(x) + rng.integers(1, 4, 80)) % 4
+    attacked = pgd(model, x, target, 4.0, p, targeted=True, random_start=False)
+    assert (model.loss(attacked, target) <= model.loss(x, target)).all()
+    assert accuracy(model, attacked, target) > 0.6 and accuracy(model, x, target) == 0
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+@pytest.mark.parametrize("p", P)
+def test_pgd_leaves_its_inputs_and_the_models_arrays_as_they_were(p, targeted):
+    slope = np.array([1.0, -2.0])
+
+    class ReadOnly(Flat):
+        def loss(self, x, y):
+            return frozen(x @ slope)
+
+        def loss_and_input_grad(self, x, y):
+            return frozen(x @ slope, np.tile(slope, (len(x), 1)))
+
+    x, y = frozen(np.full((3, 2), 0.5), np.zeros(3, dtype=int))
+    before = x.copy()
+    pgd(ReadOnly(), x, y, 0.9, p, restarts=2, targeted=targeted, bounds=(0, 1))
+    np.testing.assert_array_equal(x, before)
+
+
+def test_a_gradient_that_is_not_finite_is_refused():
+    class Broken(Flat):
+        def loss_and_input_grad(self, x, y):
+            return np.zeros(len(x)), np.full_like(x, math.nan)
+
+    with pytest.raises(ValueError, match="^g must be finite"):
+        pgd(Broken(), [[0.0]], [0], 0.1)
+
+
+def test_restarts_without_a_random_start_are_refused():
+    with pytest.raises(ValueError, match="^restarts must be 1 without random_start"):
+        pgd(NET, X_MOONS, Y_MOONS, 0.1, restarts=2, random_start=False)
+
+
+# The projections of section 62.1.2, written as the chapter writes them.
+
+
+def far_points(n=300, d=5):
+    rng = np.random.default_rng(27)
+    x = rng.uniform(size=(n, d))
+    return rng, x, x + rng.standard_normal((n, d)) * rng.choice([0.1, 1.0], size=(n, 1))
+
+
+@pytest.mark.claim("C15")
+def test_clipping_is_the_nearest_point_of_the_l_inf_ball():
+    rng, x, u = far_points()
+    clipped = np.minimum(np.maximum(u, x - 0.3), x + 0.3)
+    np.testing.assert_allclose(project(u, x, 0.3, math.inf), clipped, rtol=0, atol=1e-15)
+    for step in points_of_ball(rng, 2000, 5, 0.3, math.inf):
+        assert (np.linalg.norm(x + step - u, axis=1) >= np.linalg.norm(clipped - u, axis=1)).all()
+
+
+@pytest.mark.claim("C16")
+def test_shrinking_is_the_nearest_point_of_the_l_2_ball():
+    rng, x, u = far_points()
+    shrunk = x + (u - x) * np.minimum(1, 0.5 / np.linalg.norm(u - x, axis=1, keepdims=True))
+    np.testing.assert_allclose(project(u, x, 0.5, 2), shrunk, rtol=0, atol=1e-14)
+    for step in points_of_ball(rng, 2000, 5, 0.5, 2):
+        assert (np.linalg.norm(x + step - u, axis=1) >= np.linalg.norm(shrunk - u, axis=1) - 1e-12).all()
+
+
+def in_sequence(u, x, eps, p):
+    """Ball then box, and box then ball."""
+    return np.clip(project(u, x, eps, p), 0, 1), project(np.clip(u, 0, 1), x, eps, p)
+
+
+@pytest.mark.claim("C17")
+def test_for_l_inf_clipping_in_sequence_is_the_nearest_point_of_ball_and_box():
+    _, x, u = far_points()
+    exact = project(u, x, 0.3, math.inf, bounds=(0, 1))
+    for point in in_sequence(u, x, 0.3, math.inf):
+        np.testing.assert_allclose(point, exact, rtol=0, atol=1e-15)
+
+
+@pytest.mark.claim("C17")
+@pytest.mark.parametrize("p", [1, 2])
+def test_for_l_1_and_l_2_clipping_in_sequence_is_feasible_but_not_nearest(p):
+    _, x, u = far_points()
+    exact = project(u, x, 0.5, p, bounds=(0, 1))
+    for point in in_sequence(u, x, 0.5, p):
+        assert point.min() >= -1e-15 and point.max() <= 1 + 1e-15
+        assert np.linalg.norm(point - x, p, axis=1).max() <= 0.5 * (1 + 1e-12)
+        to_point, to_exact = np.linalg.norm(point - u, axis=1), np.linalg.norm(exact - u, axis=1)
+        assert (to_point >= to_exact - 1e-12).all()
+        assert (to_point > 1.01 * to_exact).mean() > 0.1
+
+
 # Accuracy.
 
 RAMP = LogisticRegression([1.0], 0.0)
@@ -292,6 +780,9 @@ NOT_FOR_MODEL = NOT_INPUTS | {"another width": np.ones((2, 3))}
 MODEL = LogisticRegression([1.0, 2.0], 0.5)
 BATCH = {"model": MODEL, "x": np.eye(2), "y": np.array([0, 1])}
 ATTACK = {"model": MODEL, "x": np.eye(2), "y": np.array([0, 1]), "eps": 0.1, "p": 2, "bounds": (0.0, 1.0)}
+PGD = ATTACK | {"steps": 2}
+NOT_A_STEP = {what: bad for what, bad in NOT_A_BUDGET.items() if bad is not None} | {"zero": 0.0}
+NOT_A_GENERATOR_OR_NONE = {what: bad for what, bad in NOT_A_GENERATOR.items() if bad is not None}
 NOT_BOUNDS = {
     "reversed": (1.0, 0.0),
     "one": (0.0,),
@@ -313,6 +804,10 @@ OUTSIDE = {"below": np.array([[0.0, -0.01], [0.5, 0.5]]), "above": np.array([[0.
     [
         *refusals(fgsm, ATTACK, x=NOT_FOR_MODEL | OUTSIDE, y=NOT_BINARY_LABELS, eps=NOT_A_BUDGET),
         *refusals(fgsm, ATTACK, p=NOT_AN_EXPONENT, bounds=NOT_BOUNDS),
+        *refusals(pgd, PGD, x=NOT_FOR_MODEL | OUTSIDE, y=NOT_BINARY_LABELS, eps=NOT_A_BUDGET, p=NOT_AN_EXPONENT),
+        *refusals(pgd, PGD | {"targeted": True}, y=NOT_BINARY_LABELS),
+        *refusals(pgd, PGD, steps=NOT_A_POSITIVE_COUNT, restarts=NOT_A_POSITIVE_COUNT, step_size=NOT_A_STEP),
+        *refusals(pgd, PGD, bounds=NOT_BOUNDS, rng=NOT_A_GENERATOR_OR_NONE),
         *refusals(accuracy, BATCH, x=NOT_FOR_MODEL, y=NOT_LABELS),
         *refusals(robust_accuracy, BATCH | {"attack": lambda model, x, y: x}, x=NOT_FOR_MODEL, y=NOT_LABELS),
     ],

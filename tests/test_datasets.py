@@ -6,9 +6,10 @@ from helpers import NOT_A_BUDGET, NOT_A_COUNT, NOT_A_GENERATOR, NOT_A_NUMBER, NO
 from helpers import assert_refused, frozen, not_an_array, refusals
 from scipy.special import ndtr
 from scipy.stats import kstest
+from sklearn.datasets import load_digits
 
 from adv_companion.attacks import accuracy, fgsm, robust_accuracy
-from adv_companion.datasets import DEMO, TwoGaussians, chapter_demo
+from adv_companion.datasets import DEMO, TwoGaussians, chapter_demo, digits, two_moons
 from adv_companion.models import LogisticRegression
 from adv_companion.training import augmented_logistic
 
@@ -239,8 +240,70 @@ def test_the_arguments_are_left_as_they_were():
     np.testing.assert_array_equal(coef, [1.0, 2.0])
 
 
+# Two moons.
+
+
+@pytest.mark.parametrize("n", [2, 3, 200, 201])
+def test_without_noise_the_moons_are_half_circles_that_interlock(n):
+    x, y = two_moons(n, np.random.default_rng(10), noise=0)
+    assert x.shape == (n, 2) and y.shape == (n,) and y.dtype.kind == "i"
+    upper, lower = x[y == 0], x[y == 1]
+    np.testing.assert_allclose(np.hypot(*upper.T), 1, rtol=1e-12)
+    np.testing.assert_allclose(np.hypot(*(lower - [1, 0.5]).T), 1, rtol=1e-12)
+    assert (upper[:, 1] >= 0).all() and (lower[:, 1] <= 0.5).all()
+    assert np.bincount(y, minlength=2).tolist() == [n // 2, n - n // 2]
+
+
+def test_the_moons_are_even_along_their_arcs_and_their_noise_is_normal():
+    x, y = two_moons(4000, np.random.default_rng(11), noise=0)
+    assert kstest(np.arctan2(*x[y == 0].T[::-1]) / np.pi, "uniform").pvalue > 1e-3
+    assert kstest(np.arctan2(*(x[y == 1] - [1, 0.5]).T[::-1]) / -np.pi, "uniform").pvalue > 1e-3
+    noisy, labels = two_moons(4000, np.random.default_rng(11), noise=0.2)
+    np.testing.assert_array_equal(labels, y)  # the same points, moved
+    noise = (noisy - x) / 0.2
+    assert kstest(noise.ravel(), "norm").pvalue > 1e-3
+    assert abs(np.corrcoef(noise.T)[0, 1]) < 0.06
+    assert np.ptp(np.diff(np.flatnonzero(y))) > 3  # in random order
+
+
+def test_the_generator_alone_decides_the_moons():
+    draws = [two_moons(20, np.random.default_rng(seed))[0] for seed in (12, 12, 13)]
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert (draws[0] != draws[2]).any()
+
+
+# Digits.
+
+
+def test_the_digits_are_all_of_scikit_learns_scaled_and_split_in_two():
+    x_all, y_all = load_digits(return_X_y=True)
+    x_train, y_train, x_test, y_test = digits()
+    assert x_train.shape == (1297, 64) and x_test.shape == (500, 64)
+    assert y_train.shape == (1297,) and y_test.shape == (500,)
+    x, y = np.concatenate([x_test, x_train]), np.concatenate([y_test, y_train])
+    assert x.dtype == np.float64 and y.dtype == np.int64 and x.min() == 0 and x.max() == 1
+    pairs = [sorted(map(tuple, np.column_stack([inputs, labels]))) for inputs, labels in ((x, y), (x_all / 16, y_all))]
+    assert pairs[0] == pairs[1]  # each image once, with its own label: so the two parts share none
+
+
+def test_the_seed_decides_the_split_and_each_part_holds_every_digit():
+    first, again, other = digits(seed=1), digits(seed=1), digits(seed=2)
+    for one, two in zip(first, again):
+        np.testing.assert_array_equal(one, two)
+    assert (first[3] != other[3]).any()
+    assert np.bincount(first[3]).min() > 20 and np.bincount(first[1]).min() > 100
+
+
+@pytest.mark.parametrize("n_test", [1, 300, 1796])
+def test_the_share_held_out_is_the_one_asked_for(n_test):
+    x_train, y_train, x_test, y_test = digits(n_test=n_test)
+    assert [len(part) for part in (x_train, y_train, x_test, y_test)] == [1797 - n_test] * 2 + [n_test] * 2
+    np.testing.assert_array_equal(x_test[0], digits(n_test=500)[2][0])
+
+
 # Bad input.
 
+MOONS = {"n": 4, "rng": np.random.default_rng(0), "noise": 0.1}
 MEANS = {"mean0": [0.0, 0.0], "mean1": [1.0, 1.0], "covariance": np.eye(2)}
 NOT_A_SEED = {what: bad for what, bad in NOT_A_COUNT.items() if what != "negative"}
 NOT_A_COVARIANCE = not_an_array(2, 2) | {
@@ -272,6 +335,8 @@ NOT_A_COVARIANCE = not_an_array(2, 2) | {
             eps=NOT_A_BUDGET,
             p=NOT_AN_EXPONENT,
         ),
+        *refusals(two_moons, MOONS, n=NOT_A_COUNT | {"one": 1}, rng=NOT_A_GENERATOR, noise=NOT_A_BUDGET),
+        *refusals(digits, {"n_test": 5, "seed": 1}, n_test=NOT_A_POSITIVE_COUNT | {"all": 1797}, seed=NOT_A_COUNT),
         *refusals(DEMO.best_robust_accuracy, {"eps": 0.1}, eps=NOT_A_BUDGET),
         *refusals(
             chapter_demo,

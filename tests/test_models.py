@@ -1,14 +1,17 @@
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
-from helpers import NOT_A_NUMBER, NOT_BINARY_LABELS, NOT_INPUTS
+from helpers import NOT_A_GENERATOR, NOT_A_NUMBER, NOT_A_POSITIVE_COUNT, NOT_BINARY_LABELS, NOT_INPUTS, NOT_LABELS
 from helpers import assert_refused, frozen, not_an_array, refusals
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
+from scipy.stats import kstest
 
 from adv_companion.datasets import chapter_demo
-from adv_companion.models import LogisticRegression
+from adv_companion.models import MLP, LogisticRegression
 
 
 def random_model(rng, d):
@@ -250,6 +253,177 @@ def test_dependent_columns_are_refused(x):
         LogisticRegression.fit(x, Y)
 
 
+# The network.
+
+
+def random_network(sizes, seed=20):
+    """A network with biases that are not zero."""
+    rng = np.random.default_rng(seed)
+    net = MLP(sizes, rng)
+    return net.with_params(net.params + 0.1 * rng.standard_normal(len(net.params)))
+
+
+def batch_for(net, n, seed=21):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, net.sizes[0])), rng.integers(0, net.sizes[-1], n)
+
+
+SIZES = [[3, 2], [4, 5, 3], [2, 8, 6, 4], [1, 3, 3, 3, 2]]
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_a_network_is_layers_of_relu_and_its_loss_a_softmax_cross_entropy(sizes):
+    net = random_network(sizes)
+    x, y = batch_for(net, 9)
+    for row, label, logits, loss in zip(x, y, net.logits(x), net.loss(x, y)):
+        for layer, (weight, bias) in enumerate(zip(net.weights, net.biases)):
+            row = row @ weight + bias
+            if layer < len(sizes) - 2:
+                row = np.where(row > 0, row, 0)
+        np.testing.assert_allclose(logits, row, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(loss, -log_softmax(row)[label], rtol=1e-11)
+    np.testing.assert_array_equal(net.predict(x), net.logits(x).argmax(axis=1))
+    np.testing.assert_array_equal(net.loss_and_input_grad(x, y)[0], net.loss(x, y))
+    np.testing.assert_array_equal(net.loss_and_param_grad(x, y)[0], net.loss(x, y))
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_a_networks_input_gradient_is_that_of_finite_differences(sizes):
+    net = random_network(sizes)
+    x, y = batch_for(net, 15)
+    _, gradient = net.loss_and_input_grad(x, y)
+    h = 1e-6  # small enough to cross no kink here; off by rounding over h, 1e-10
+    for j, step in enumerate(h * np.eye(sizes[0])):
+        slope = (net.loss(x + step, y) - net.loss(x - step, y)) / (2 * h)
+        np.testing.assert_allclose(gradient[:, j], slope, atol=1e-8)
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_a_networks_parameter_gradient_is_that_of_finite_differences_of_the_mean_loss(sizes):
+    net = random_network(sizes)
+    x, y = batch_for(net, 15)
+    _, gradient = net.loss_and_param_grad(x, y)
+    assert gradient.shape == net.params.shape
+    h = 1e-6
+    for j, step in enumerate(h * np.eye(len(net.params))):
+        up, down = net.with_params(net.params + step), net.with_params(net.params - step)
+        np.testing.assert_allclose(gradient[j], (up.loss(x, y) - down.loss(x, y)).mean() / (2 * h), atol=1e-8)
+
+
+@pytest.mark.parametrize("fit", [MLP([2, 3], np.random.default_rng(0)), LogisticRegression([1.0, -2.0], 0.5)])
+def test_the_parameter_gradient_of_a_linear_model_is_that_of_finite_differences(fit):
+    x, y = np.random.default_rng(22).standard_normal((12, 2)), np.arange(12) % 2
+    _, gradient = fit.loss_and_param_grad(x, y)
+    for j, step in enumerate(1e-5 * np.eye(len(fit.params))):
+        up, down = fit.with_params(fit.params + step), fit.with_params(fit.params - step)
+        np.testing.assert_allclose(gradient[j], (up.loss(x, y) - down.loss(x, y)).mean() / 2e-5, atol=1e-8)
+
+
+def linear_network(*rows):
+    """A network without hidden layers whose logits are its two inputs times ``rows``."""
+    return MLP([2, len(rows)], np.random.default_rng(0)).with_params(
+        np.concatenate([np.transpose(rows).ravel(), np.zeros(len(rows))])
+    )
+
+
+@pytest.mark.parametrize("gap", [30.0, 80.0, 700.0])
+def test_a_confident_row_keeps_its_exact_loss_and_gradient(gap):
+    net = linear_network([1, 0], [0, 0], [0, 1])
+    loss, gradient = net.loss_and_input_grad([[gap, 0.0], [-gap, 0.0]], [0, 0])
+    small = math.exp(-gap)  # two other classes, each with odds e^-gap
+    np.testing.assert_allclose(loss, [2 * small, gap + math.log(2)], rtol=1e-12)
+    np.testing.assert_allclose(gradient[0], [-2 * small, small], rtol=1e-12)
+    np.testing.assert_allclose(gradient[1], [-1, 0.5], rtol=1e-12)
+    _, slope = net.loss_and_param_grad([[gap, 0.0]], [0])
+    np.testing.assert_allclose(slope[-3:], [-2 * small, small, small], rtol=1e-12)
+    assert (np.sign(gradient[0]) == [-1, 1]).all()  # what FGSM needs of it
+
+
+def test_a_confident_row_in_single_precision_keeps_a_gradient_at_a_gap_of_80():
+    net = linear_network([1, 0], [0, 0])
+    net = net.with_params(net.params.astype(np.float32))
+    loss, gradient = net.loss_and_input_grad(np.array([[80, 0]], dtype=np.float32), [0])
+    assert loss.dtype == gradient.dtype == np.float32
+    np.testing.assert_allclose([loss[0], -gradient[0, 0]], math.exp(-80), rtol=1e-5)
+
+
+def test_logits_beyond_the_exponentials_range_give_finite_losses():
+    loss, gradient = linear_network([1, 0], [0, 0]).loss_and_input_grad([[1e4, 0], [-1e4, 0], [0, 0]], [0, 0, 1])
+    np.testing.assert_allclose(loss, [0, 1e4, math.log(2)])
+    np.testing.assert_allclose(gradient[:, 0], [0, -1, 0.5])
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_a_networks_rows_do_not_depend_on_their_batch(sizes):
+    net = random_network(sizes)
+    x, y = batch_for(net, 15)
+    loss, gradient = net.loss_and_input_grad(x, y)
+    for i in range(15):
+        alone_loss, alone_gradient = net.loss_and_input_grad(x[i : i + 1], y[i : i + 1])
+        np.testing.assert_allclose(alone_loss[0], loss[i], rtol=1e-11)
+        np.testing.assert_allclose(alone_gradient[0], gradient[i], rtol=1e-9, atol=1e-14)
+
+
+def test_new_weights_are_normal_with_variance_two_over_their_inputs():
+    net = MLP([200, 300, 10], np.random.default_rng(23))
+    assert [w.shape for w in net.weights] == [(200, 300), (300, 10)]
+    assert [b.shape for b in net.biases] == [(300,), (10,)]
+    for weight, fan_in in zip(net.weights, (200, 300)):
+        assert kstest(weight.ravel() * math.sqrt(fan_in / 2), "norm").pvalue > 1e-3
+    assert not np.concatenate(net.biases).any()
+    first, again = (MLP([2, 3], np.random.default_rng(1)).params for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
+def test_weights_and_biases_are_views_of_the_parameters():
+    net = MLP([2, 3, 2], np.random.default_rng(24))
+    assert len(net.params) == 2 * 3 + 3 + 3 * 2 + 2
+    net.params[:] = np.arange(17)
+    np.testing.assert_array_equal(net.weights[0], [[0, 1, 2], [3, 4, 5]])
+    np.testing.assert_array_equal(net.biases[0], [6, 7, 8])
+    np.testing.assert_array_equal(net.weights[1], [[9, 10], [11, 12], [13, 14]])
+    np.testing.assert_array_equal(net.biases[1], [15, 16])
+    net.weights[1][0, 0] = -1
+    assert net.params[9] == -1
+
+
+@pytest.mark.parametrize("copier", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))], ids=["copy", "pickle"])
+def test_a_copied_network_still_reads_its_own_parameters(copier):
+    net = random_network([2, 3, 2])
+    x, y = batch_for(net, 4)
+    copied, before = copier(net), net.loss(x, y)
+    np.testing.assert_array_equal(copied.loss(x, y), before)
+    copied.params[:] = 0
+    np.testing.assert_allclose(copied.loss(x, y), math.log(2))
+    np.testing.assert_array_equal(net.loss(x, y), before)
+
+
+@pytest.mark.parametrize("model", [random_network([2, 3, 2]), LogisticRegression([1.0, 2.0], 0.5)])
+def test_other_parameters_make_another_model_and_leave_the_first_and_the_vector_alone(model):
+    before, params = model.params.copy(), model.params * 2 + 1
+    other = model.with_params(params)
+    np.testing.assert_array_equal(other.params, params)
+    np.testing.assert_array_equal(model.params, before)
+    params[:] = 0
+    assert other.params.any()  # it took a copy
+    twin = model.with_params(model.params)
+    twin.params[:] = 0
+    np.testing.assert_array_equal(model.params, before)
+    x = np.array([[0.5, -1.0]])
+    assert (other.logits(x) != model.logits(x)).any()
+
+
+def test_a_network_leaves_its_arguments_as_they_were():
+    net = random_network([2, 4, 3])
+    x, y = batch_for(net, 6)
+    params, x, y = frozen(net.params, x, y)
+    net = net.with_params(params)
+    before = x.copy()
+    net.loss_and_input_grad(x, y), net.loss_and_param_grad(x, y)
+    np.testing.assert_array_equal(x, before)
+    np.testing.assert_array_equal(net.params, params)
+
+
 # Bad input.
 
 
@@ -265,6 +439,10 @@ def test_arguments_are_left_as_they_were():
 
 MODEL = LogisticRegression([1.0, 2.0], 0.5)
 NOT_FOR_MODEL = NOT_INPUTS | {"another width": np.ones((2, 3))}
+NETWORK = MLP([2, 3], np.random.default_rng(0))
+NOT_SIZES = {f"{what} inside": [2, bad, 3] for what, bad in NOT_A_POSITIVE_COUNT.items()}
+NOT_SIZES |= {"one size": [2], "no size": [], "one class": [2, 1], "number": 3, "None": None, "text": "23"}
+NOT_FOR_THREE_CLASSES = NOT_LABELS | {"fourth class": [0, 3]}
 BATCH = {"x": np.eye(2), "y": np.array([0, 1])}
 FITTABLE = {"x": np.array([[0.0], [2.0], [1.0], [3.0]]), "y": np.array([0, 0, 1, 1])}
 
@@ -278,6 +456,15 @@ FITTABLE = {"x": np.array([[0.0], [2.0], [1.0], [3.0]]), "y": np.array([0, 0, 1,
         *refusals(MODEL.predict, {"x": np.eye(2)}, x=NOT_FOR_MODEL),
         *refusals(MODEL.loss, BATCH, x=NOT_FOR_MODEL, y=NOT_BINARY_LABELS),
         *refusals(MODEL.loss_and_input_grad, BATCH, x=NOT_FOR_MODEL, y=NOT_BINARY_LABELS),
+        *refusals(MODEL.with_params, {"params": np.ones(3)}, params=not_an_array(3) | {"one more": np.ones(4)}),
+        *refusals(MODEL.loss_and_param_grad, BATCH, x=NOT_FOR_MODEL, y=NOT_BINARY_LABELS),
+        *refusals(MLP, {"sizes": [2, 3], "rng": np.random.default_rng(0)}, sizes=NOT_SIZES, rng=NOT_A_GENERATOR),
+        *refusals(NETWORK.with_params, {"params": np.ones(9)}, params=not_an_array(9) | {"one less": np.ones(8)}),
+        *refusals(NETWORK.logits, {"x": np.eye(2)}, x=NOT_FOR_MODEL),
+        *refusals(NETWORK.predict, {"x": np.eye(2)}, x=NOT_FOR_MODEL),
+        *refusals(NETWORK.loss, BATCH, x=NOT_FOR_MODEL, y=NOT_FOR_THREE_CLASSES),
+        *refusals(NETWORK.loss_and_input_grad, BATCH, x=NOT_FOR_MODEL, y=NOT_FOR_THREE_CLASSES),
+        *refusals(NETWORK.loss_and_param_grad, BATCH, x=NOT_FOR_MODEL, y=NOT_FOR_THREE_CLASSES),
         *refusals(LogisticRegression.fit, FITTABLE, x=NOT_INPUTS, y=NOT_BINARY_LABELS),
     ],
 )

@@ -2,14 +2,15 @@ import math
 
 import numpy as np
 import pytest
-from helpers import NOT_A_BUDGET, NOT_AN_EXPONENT, NOT_BINARY_LABELS, NOT_INPUTS, assert_refused, frozen, refusals
+from helpers import NOT_A_BUDGET, NOT_A_GENERATOR, NOT_A_POSITIVE_COUNT, NOT_AN_EXPONENT, NOT_BINARY_LABELS, NOT_INPUTS
+from helpers import RAGGED, assert_refused, frozen, refusals
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from adv_companion.attacks import accuracy, fgsm, robust_accuracy
-from adv_companion.datasets import DEMO, TwoGaussians, chapter_demo
-from adv_companion.models import LogisticRegression
-from adv_companion.training import augmented_logistic, robust_logistic
+from adv_companion.attacks import accuracy, fgsm, pgd, robust_accuracy
+from adv_companion.datasets import DEMO, TwoGaussians, chapter_demo, two_moons
+from adv_companion.models import MLP, LogisticRegression
+from adv_companion.training import augmented_logistic, robust_logistic, train
 
 P = [1, 2, math.inf]
 DUAL = {1: math.inf, 2: 2, math.inf: 1}
@@ -40,6 +41,140 @@ def test_the_augmented_fit_is_the_fit_to_clean_and_once_attacked_points(p):
     model = augmented_logistic(x, y, 0.5, p)
     np.testing.assert_allclose(model.coef, expected.coef, rtol=1e-9)
     np.testing.assert_allclose(model.intercept, expected.intercept, atol=1e-9)
+
+
+# Training by minibatches.
+
+
+def moons(seed, n=200):
+    return two_moons(n, np.random.default_rng(seed), noise=0.1)
+
+
+def trained(seed=0, model=None, **arguments):
+    rng = np.random.default_rng(seed)
+    model = model or MLP([2, 16, 16, 2], rng)
+    return train(model, *moons(100), **{"epochs": 40, "batch_size": 25, "lr": 1e-2, "rng": rng} | arguments)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_training_learns(seed):
+    untrained = MLP([2, 16, 16, 2], np.random.default_rng(seed))
+    assert accuracy(untrained, *moons(101)) < 0.9
+    assert accuracy(trained(seed), *moons(101)) > 0.97
+
+
+def test_training_a_linear_model_finds_the_maximum_likelihood_fit():
+    x, y, _, _ = chapter_demo()
+    rng, model = np.random.default_rng(1), LogisticRegression(np.zeros(2), 0.0)
+    for lr in (0.1, 0.01):
+        model = train(model, x, y, epochs=400, batch_size=len(x), lr=lr, rng=rng)
+    # The order of the points within the one batch changes the last digits of its sums, nothing else.
+    np.testing.assert_allclose(model.params, LogisticRegression.fit(x, y).params, atol=1e-4)
+
+
+def test_the_model_and_the_data_are_left_as_they_were():
+    model = MLP([2, 8, 2], np.random.default_rng(2))
+    before, (x, y) = model.params.copy(), frozen(*moons(102))
+
+    def careless(model, x, y):
+        x += 1
+        return x
+
+    other = train(model, x, y, epochs=2, batch_size=50, lr=1e-2, rng=np.random.default_rng(2), attack=careless)
+    np.testing.assert_array_equal(model.params, before)
+    assert (other.params != before).any() and other is not model
+
+
+def test_the_generator_alone_decides_the_result():
+    start = MLP([2, 8, 2], np.random.default_rng(3))
+    first, second, third = (trained(seed, start, epochs=3).params for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, second)
+    assert (first != third).any()
+
+
+class Slope:
+    """A model whose loss has a slope that is given, and that tells what it was asked."""
+
+    def __init__(self, params, slopes, asked):
+        self.params, self.slopes, self.asked = np.asarray(params), slopes, asked
+
+    def with_params(self, params):
+        return Slope(params, self.slopes, self.asked)
+
+    def loss_and_param_grad(self, x, y):
+        self.asked.append((self.params, np.array(x), np.array(y)))
+        return np.zeros(len(x)), np.array(self.slopes[len(self.asked) - 1])
+
+
+def test_two_steps_of_adam_are_those_done_by_hand():
+    asked = []
+    model = Slope([1.0, 2.0, 0.0], [[2.0, -0.5, 0.0], [1.0, 0.5, 1e-4]], asked)
+    after = train(model, np.zeros((4, 1)), [0] * 4, epochs=1, batch_size=2, lr=0.1, rng=np.random.default_rng(5))
+    # Step 1: both averages, corrected for their start at zero, are the slope and its square: each parameter moves by lr.
+    first = np.array([1.0 - 0.1, 2.0 + 0.1, 0.0])
+    np.testing.assert_allclose(asked[1][0], first, atol=1e-8)
+    # Step 2: mean (0.9 * 0.1 a + 0.1 b) / 0.19, mean square (0.999 * 0.001 a^2 + 0.001 b^2) / 0.001999.
+    mean = np.array([0.28 / 0.19, 0.005 / 0.19, 1e-5 / 0.19])
+    square = np.array([0.004996 / 0.001999, 0.00049975 / 0.001999, 1e-11 / 0.001999])
+    np.testing.assert_allclose(after.params, first - 0.1 * mean / (np.sqrt(square) + 1e-8), atol=1e-8)
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("n, batch_size, sizes", [(10, 3, [2, 2, 3, 3]), (8, 4, [4, 4]), (3, 10, [3]), (5, 1, [1] * 5)])
+def test_an_epoch_sees_every_point_once_in_batches_of_at_most_the_size_and_in_a_new_order(n, batch_size, sizes):
+    asked, x = [], np.arange(n, dtype=float)[:, None]
+    model = Slope([0.0], [[0.0]] * 100, asked)
+    train(model, x, np.arange(n), epochs=4, batch_size=batch_size, lr=0.1, rng=np.random.default_rng(6))
+    assert sorted(len(batch) for _, batch, _ in asked[: len(sizes)]) == sizes
+    epochs = [asked[i : i + len(sizes)] for i in range(0, len(asked), len(sizes))]
+    orders = {tuple(np.concatenate([batch[:, 0] for _, batch, _ in epoch])) for epoch in epochs}
+    assert all(sorted(order) == list(range(n)) for order in orders) and len(orders) > 1
+    assert all((batch[:, 0] == labels).all() for _, batch, labels in asked)
+
+
+def test_the_attack_is_given_the_model_as_it_is_and_its_points_are_the_ones_trained_on():
+    asked, given = [], []
+
+    def attack(model, x, y):
+        given.append((model.params, x.copy(), y))
+        return x + 100
+
+    model = Slope([0.0, 1.0], [[1.0, 2.0]] * 6, asked)
+    rng = np.random.default_rng(7)
+    train(model, [[1.0], [2.0], [3.0]], [0, 1, 2], epochs=2, batch_size=1, lr=0.1, rng=rng, attack=attack)
+    assert len(asked) == len(given) == 6
+    for (params, batch, labels), (attacked_params, clean, clean_labels) in zip(asked, given):
+        np.testing.assert_array_equal(params, attacked_params)
+        np.testing.assert_array_equal(batch, clean + 100)
+        np.testing.assert_array_equal(labels, clean_labels)
+    assert len({tuple(params) for params, _, _ in given}) == 6  # a new model each time
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_training_on_attacked_batches_gives_accuracy_under_attack(seed):
+    def attack(model, x, y):
+        return pgd(model, x, y, 0.2, steps=5)
+
+    left = [robust_accuracy(trained(seed, attack=a), *moons(103), attack) for a in (None, attack)]
+    assert left[1] > left[0] + 0.03
+
+
+def test_after_each_epoch_the_model_of_that_epoch_is_shown():
+    shown = []
+    last = trained(epochs=3, after_epoch=lambda epoch, model: shown.append((epoch, model.params.copy())))
+    assert [epoch for epoch, _ in shown] == [1, 2, 3]
+    np.testing.assert_array_equal(shown[-1][1], last.params)
+    np.testing.assert_array_equal(shown[0][1], trained(epochs=1).params)
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [np.zeros((1, 1)), np.zeros(2), None, np.full((2, 1), math.nan), np.array([["a"], ["b"]]), RAGGED],
+    ids=["fewer", "flat", "nothing", "nan", "text", "ragged"],
+)
+def test_an_attack_that_returns_something_else_is_refused(returned):
+    with pytest.raises(ValueError, match=r"^attack\b"):
+        train(**TRAINABLE | {"attack": lambda model, x, y: returned})
 
 
 # The exact min-max solution.
@@ -447,12 +582,26 @@ def test_integer_and_float32_inputs_are_fitted_in_float64():
             np.testing.assert_allclose(model.coef, expected.coef, rtol=1e-6)
 
 
+TRAINABLE = {
+    "model": LogisticRegression([1.0], 0.0),
+    "x": np.array([[0.0], [2.0]]),
+    "y": np.array([0, 1]),
+    "epochs": 1,
+    "batch_size": 2,
+    "lr": 0.1,
+    "rng": np.random.default_rng(0),
+}
 FITTABLE = {"x": np.array([[0.0], [2.0], [1.0], [3.0]]), "y": np.array([0, 0, 1, 1]), "eps": 0.1, "p": 2}
 
 
 @pytest.mark.parametrize(
     "function, good, name, value",
     [
+        *refusals(train, TRAINABLE, x=NOT_INPUTS | {"another width": np.ones((2, 3))}, y=NOT_BINARY_LABELS),
+        *refusals(train, TRAINABLE, epochs=NOT_A_POSITIVE_COUNT, batch_size=NOT_A_POSITIVE_COUNT),
+        *refusals(train, TRAINABLE, lr=NOT_A_BUDGET | {"zero": 0.0}, rng=NOT_A_GENERATOR),
+    ]
+    + [
         row
         for fit in (augmented_logistic, robust_logistic)
         for row in refusals(fit, FITTABLE, x=NOT_INPUTS, y=NOT_BINARY_LABELS, eps=NOT_A_BUDGET, p=NOT_AN_EXPONENT)
