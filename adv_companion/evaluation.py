@@ -1,4 +1,4 @@
-"""Is a measured robustness real? Signs of masked gradients, attacks without gradients, costs (sections 62.5 and 62.7)."""
+"""Is a measured robustness real? Signs of masked gradients, attacks without them, costs (sections 62.5 and 62.7)."""
 
 import math
 from typing import NamedTuple
@@ -46,14 +46,13 @@ def masking_report(model, x, y, eps, p=math.inf, bounds=None, substitute=None, r
     more than ``MARGIN``;
     (iii) PGD with a budget that reaches across the whole box leaves more than ``MARGIN``; without ``bounds`` the box is
     that of ``x``, widened by its own width on each side;
-    (iv) points made by PGD on ``substitute`` leave an accuracy lower by ``MARGIN`` than points made on the model itself.
-
+    (iv) points made by PGD on ``substitute`` leave an accuracy lower by ``MARGIN`` than those made on the model.
     They are signs, not proofs: a linear model shows (ii), since its single step is exact, and hides nothing.
 
     Parameters: ``model``; ``x`` (n, d) float inputs; ``y`` (n,) labels; ``eps`` > 0 in units of ``x``; ``p`` in
     {1, 2, inf}; ``bounds`` None or (low, high); ``substitute`` another model of the same task, None to leave out (iv);
-    ``rng`` a ``numpy.random.Generator``, None for one with seed 0. PGD takes 40 steps, but for (ii) from two random starts.
-    Returns a list of four ``Sign``. Raises ValueError where an argument is none of these.
+    ``rng`` a ``numpy.random.Generator``, None for one with seed 0. PGD takes 40 steps, with two random starts where it
+    has any. Returns a list of four ``Sign``. Raises ValueError where an argument is none of these.
     Section 62.7; Athalye, Carlini and Wagner (2018).
     """
     x = _checks.floats("x", x, ndim=2)

@@ -348,7 +348,8 @@ def test_the_worst_case_prefers_a_wrong_label_to_a_high_loss():
             return x[:, 1]
 
     x = np.array([[0.0, 1.0], [0.0, 1.0], [1.0, 9.0]])
-    candidates = [[[0.0, 5.0], [0.0, 5.0], [0.0, 99.0]], [[1.0, 2.0], [0.0, 3.0], [1.0, 10.0]], [[0.0, 99.0], [0.0, 4.0], [0.0, 99.0]]]
+    candidates = [[[0.0, 5.0], [0.0, 5.0], [0.0, 99.0]], [[1.0, 2.0], [0.0, 3.0], [1.0, 10.0]]]
+    candidates += [[[0.0, 99.0], [0.0, 4.0], [0.0, 99.0]]]
     np.testing.assert_array_equal(worst_case(Two(), x, [0, 0, 0], candidates), [[1, 2], [0, 5], [1, 10]])
     np.testing.assert_array_equal(worst_case(Two(), x, [0, 0, 0], []), x)
 
@@ -438,6 +439,7 @@ BATCH = {"model": MODEL, "x": np.eye(2), "y": np.array([0, 1])}
 REPORT = BATCH | {"eps": 0.1, "p": 2, "bounds": (0.0, 1.0)}
 SEARCH = BATCH | {"eps": 0.1, "queries": 3, "bounds": (0.0, 1.0)}
 NOT_SQUARE = NOT_INPUTS | {"not square": np.ones((2, 8))}
+NOT_CANDIDATES = {"wider": [np.ones((2, 3))], "nan": [[[0, math.nan]] * 2]}
 NOT_A_SHIFT = {what: bad for what, bad in NOT_A_COUNT.items() if what != "negative"} | {"side": 3, "minus side": -3}
 
 
@@ -449,7 +451,7 @@ NOT_A_SHIFT = {what: bad for what, bad in NOT_A_COUNT.items() if what != "negati
         *refusals(sign_search, SEARCH, x=NOT_FOR_MODEL | OUTSIDE, y=NOT_BINARY_LABELS, eps=NOT_A_BUDGET),
         *refusals(sign_search, SEARCH, queries=NOT_A_POSITIVE_COUNT, bounds={"one": (0.0,)}, rng=OPTIONAL_GENERATOR),
         *refusals(worst_case, BATCH | {"candidates": []}, x=NOT_FOR_MODEL, y=NOT_LABELS),
-        *refusals(worst_case, BATCH | {"candidates": []}, candidates={"wider": [np.ones((2, 3))], "nan": [[[0, math.nan]] * 2]}),
+        *refusals(worst_case, BATCH | {"candidates": []}, candidates=NOT_CANDIDATES),
         *refusals(Rounded, {"model": MODEL, "step": 0.1, "steepness": 3.0}, step=POSITIVE, steepness=POSITIVE),
         *refusals(Rounded(MODEL, 0.1).logits, {"x": np.eye(2)}, x=NOT_FOR_MODEL),
         *refusals(shift_images, {"x": np.ones((2, 9)), "down": 1, "right": -1}, x=NOT_SQUARE),
