@@ -145,22 +145,22 @@ def _separable(design, y):
     return -best.fun > 1e-7
 
 
-class MLP:
-    """A fully connected network: ReLU between the layers, softmax cross-entropy on top.
+class Network:
+    """A fully connected network with ReLU between the layers and plain numbers on top: any map of vectors to vectors.
 
-    Parameters: ``sizes`` (d, ..., k), at least two integers >= 1, from the number of features to that of classes
-    (k >= 2); ``rng`` a ``numpy.random.Generator`` for the weights, normal with variance 2 / inputs (He et al., 2015);
-    biases start at 0. All parameters lie in one vector, ``params``; ``weights`` and ``biases``, arrays (in, out) and
-    (out,) for each layer, are views of it.
-    Raises ValueError where an argument is none of these. Sections 62.1.2 and 62.2.
+    Parameters: ``sizes`` (d, ..., k), at least two integers >= 1, from the number of inputs to that of outputs;
+    ``rng`` a ``numpy.random.Generator`` for the weights, normal with variance 2 / inputs (He et al., 2015); biases
+    start at 0. All parameters lie in one vector, ``params``; ``weights`` and ``biases``, arrays (in, out) and (out,)
+    for each layer, are views of it.
+    Raises ValueError where an argument is none of these. Sections 62.4 and 62.4.1.
     """
 
     def __init__(self, sizes, rng):
         if not np.iterable(sizes):
             raise ValueError(f"sizes must be a list of integers, got {sizes!r}")
         self.sizes = [_checks.count("sizes", size, low=1) for size in sizes]
-        if len(self.sizes) < 2 or self.sizes[-1] < 2:
-            raise ValueError(f"sizes must go from the number of features to that of classes (>= 2), got {self.sizes}")
+        if len(self.sizes) < 2:
+            raise ValueError(f"sizes must go from the number of inputs to that of outputs, got {self.sizes}")
         rng = _checks.generator("rng", rng)
         layers = []
         for fan_in, fan_out in zip(self.sizes, self.sizes[1:]):
@@ -190,17 +190,57 @@ class MLP:
         other.params = _checks.floats("params", params, ndim=1, shape=self.params.shape).copy()
         return other
 
+    def outputs(self, x):
+        """What the network makes of inputs (n, d): (n, k)."""
+        return self._activations(x)[-1]
+
+    def param_grad(self, x, grad_outputs):
+        """The gradient of sum(grad_outputs * outputs(x)) with respect to ``params``, a vector like it.
+
+        This carries a loss's gradient ``grad_outputs`` (n, k) with respect to the outputs back to the parameters.
+        Raises ValueError for arrays of another shape, or NaN or infinity in them.
+        """
+        activations = self._activations(x)
+        grad = _checks.floats("grad_outputs", grad_outputs, ndim=2, shape=activations[-1].shape)
+        return self._to_params(activations, grad)
+
     def _activations(self, x):
-        """What enters each layer, (n, size) each, and the logits (n, k) last."""
+        """What enters each layer, (n, size) each, and the outputs (n, k) last."""
         activations = [_checks.floats("x", x, ndim=2, shape=(None, self.sizes[0]))]
         *hidden, (last_weight, last_bias) = self._layers()
         for weight, bias in hidden:
             activations.append(np.maximum(activations[-1] @ weight + bias, 0))
         return activations + [activations[-1] @ last_weight + last_bias]
 
+    def _to_params(self, activations, grad):
+        pieces = []
+        for weight, active in zip(self.weights[::-1], activations[-2::-1]):
+            pieces += [grad.sum(axis=0), (active.T @ grad).ravel()]
+            grad = (grad @ weight.T) * (active > 0)
+        return np.concatenate(pieces[::-1])
+
+    def _to_inputs(self, activations, grad):
+        first, *others = self.weights
+        for weight, active in zip(others[::-1], activations[-2:0:-1]):
+            grad = (grad @ weight.T) * (active > 0)
+        return grad @ first.T
+
+
+class MLP(Network):
+    """A classifier: a ``Network`` whose outputs are the logits of k >= 2 classes, under softmax cross-entropy.
+
+    Parameters: ``sizes`` and ``rng`` as for ``Network``, the last size being the number of classes.
+    Raises ValueError where an argument is none of these. Sections 62.1.2 and 62.2.
+    """
+
+    def __init__(self, sizes, rng):
+        super().__init__(sizes, rng)
+        if self.sizes[-1] < 2:
+            raise ValueError(f"sizes must end with the number of classes, at least 2, got {self.sizes}")
+
     def logits(self, x):
         """Scores (n, k) of inputs (n, d)."""
-        return self._activations(x)[-1]
+        return self.outputs(x)
 
     def predict(self, x):
         """Labels (n,) of inputs (n, d): the class of the largest score."""
@@ -213,19 +253,12 @@ class MLP:
     def loss_and_input_grad(self, x, y):
         """The losses (n,) and their gradients (n, d) with respect to the inputs."""
         activations, loss, grad = self._forward(x, y)
-        first, *others = self.weights
-        for weight, active in zip(others[::-1], activations[-2:0:-1]):
-            grad = (grad @ weight.T) * (active > 0)
-        return loss, grad @ first.T
+        return loss, self._to_inputs(activations, grad)
 
     def loss_and_param_grad(self, x, y):
         """The losses (n,) and the gradient of their *mean* with respect to ``params``, a vector like it."""
         activations, loss, grad = self._forward(x, y)
-        grad, pieces = grad / len(grad), []
-        for weight, active in zip(self.weights[::-1], activations[-2::-1]):
-            pieces += [grad.sum(axis=0), (active.T @ grad).ravel()]
-            grad = (grad @ weight.T) * (active > 0)
-        return loss, np.concatenate(pieces[::-1])
+        return loss, self._to_params(activations, grad / len(grad))
 
     def _forward(self, x, y):
         """Activations, losses, and the losses' gradients (n, k) with respect to the logits."""

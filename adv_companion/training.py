@@ -12,6 +12,28 @@ from adv_companion.models import LogisticRegression
 from adv_companion.norms import dual_exponent, dual_norm, linear_maximizer
 
 
+class Adam:
+    """Gradient descent that scales each parameter's step by the recent size of its gradients.
+
+    Parameters: ``lr`` > 0, about the size of a step; ``momentum`` in [0, 1), the memory of the mean gradient (games are
+    often played with less of it than the usual 0.9). The memory of the squared gradient is 0.999.
+    Raises ValueError where an argument is none of these. Kingma and Ba (2015).
+    """
+
+    def __init__(self, lr, momentum=0.9):
+        self.lr = _checks.positive("lr", lr)
+        self.momentum = _checks.real("momentum", momentum, low=0, high=math.nextafter(1, 0))
+        self._mean = self._square = self._steps = 0
+
+    def descend(self, params, gradient):
+        """The next parameters (m,), given the present ones and the gradient (m,) there; neither is changed."""
+        self._steps += 1
+        self._mean = self.momentum * self._mean + (1 - self.momentum) * gradient
+        self._square = 0.999 * self._square + 0.001 * gradient**2
+        size = np.sqrt(self._square / (1 - 0.999**self._steps)) + 1e-8
+        return params - self.lr * (self._mean / (1 - self.momentum**self._steps) / size)
+
+
 def train(model, x, y, *, epochs, batch_size, lr, rng, attack=None, after_epoch=None):
     """Minimise the mean loss by Adam on minibatches; with an ``attack``, the mean loss on attacked minibatches.
 
@@ -28,8 +50,8 @@ def train(model, x, y, *, epochs, batch_size, lr, rng, attack=None, after_epoch=
     x = _checks.floats("x", x, ndim=2)
     y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max)
     epochs, batch_size = _checks.count("epochs", epochs, low=1), _checks.count("batch_size", batch_size, low=1)
-    lr, rng = _checks.positive("lr", lr), _checks.generator("rng", rng)
-    mean, square, step = np.zeros_like(model.params), np.zeros_like(model.params), 0
+    rng = _checks.generator("rng", rng)
+    adam = Adam(lr)
     for epoch in range(1, epochs + 1):
         order = rng.permutation(len(x))
         for rows in np.array_split(order, math.ceil(len(x) / batch_size)):
@@ -38,11 +60,7 @@ def train(model, x, y, *, epochs, batch_size, lr, rng, attack=None, after_epoch=
                 attacked = attack(model, batch, y[rows])
                 batch = _checks.floats("attack(model, x, y)", attacked, ndim=2, shape=batch.shape)
             _, gradient = model.loss_and_param_grad(batch, y[rows])
-            step += 1
-            mean = 0.9 * mean + 0.1 * gradient
-            square = 0.999 * square + 0.001 * gradient**2
-            direction = mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
-            model = model.with_params(model.params - lr * direction)
+            model = model.with_params(adam.descend(model.params, gradient))
         if after_epoch is not None:
             after_epoch(epoch, model)
     return model

@@ -11,7 +11,7 @@ from scipy.special import expit, log_softmax
 from scipy.stats import kstest
 
 from adv_companion.datasets import chapter_demo
-from adv_companion.models import MLP, LogisticRegression
+from adv_companion.models import MLP, LogisticRegression, Network
 
 
 def random_model(rng, d):
@@ -310,6 +310,20 @@ def test_a_networks_parameter_gradient_is_that_of_finite_differences_of_the_mean
         np.testing.assert_allclose(gradient[j], (up.loss(x, y) - down.loss(x, y)).mean() / (2 * h), atol=1e-8)
 
 
+@pytest.mark.parametrize("sizes", [*SIZES, [3, 1], [2, 6, 1]])
+def test_a_map_carries_a_gradient_back_to_its_parameters_as_finite_differences_do(sizes):
+    rng = np.random.default_rng(23)
+    net = Network(sizes, rng)
+    net = net.with_params(net.params + 0.1 * rng.standard_normal(len(net.params)))
+    x, grad_outputs = frozen(rng.standard_normal((15, sizes[0])), rng.standard_normal((15, sizes[-1])))
+    gradient = net.param_grad(x, grad_outputs)
+    h = 1e-6
+    for j, step in enumerate(h * np.eye(len(net.params))):
+        up, down = net.with_params(net.params + step), net.with_params(net.params - step)
+        slope = np.sum(grad_outputs * (up.outputs(x) - down.outputs(x))) / (2 * h)
+        np.testing.assert_allclose(gradient[j], slope, atol=1e-7)
+
+
 @pytest.mark.parametrize("fit", [MLP([2, 3], np.random.default_rng(0)), LogisticRegression([1.0, -2.0], 0.5)])
 def test_the_parameter_gradient_of_a_linear_model_is_that_of_finite_differences(fit):
     x, y = np.random.default_rng(22).standard_normal((12, 2)), np.arange(12) % 2
@@ -442,8 +456,10 @@ NOT_FOR_MODEL = NOT_INPUTS | {"another width": np.ones((2, 3))}
 NETWORK = MLP([2, 3], np.random.default_rng(0))
 NOT_SIZES = {f"{what} inside": [2, bad, 3] for what, bad in NOT_A_POSITIVE_COUNT.items()}
 NOT_SIZES |= {"one size": [2], "no size": [], "one class": [2, 1], "number": 3, "None": None, "text": "23"}
+NOT_MAP_SIZES = {what: bad for what, bad in NOT_SIZES.items() if what != "one class"}
 NOT_FOR_THREE_CLASSES = NOT_LABELS | {"fourth class": [0, 3]}
 BATCH = {"x": np.eye(2), "y": np.array([0, 1])}
+TO_CARRY = {"x": np.eye(2), "grad_outputs": np.ones((2, 3))}
 FITTABLE = {"x": np.array([[0.0], [2.0], [1.0], [3.0]]), "y": np.array([0, 0, 1, 1])}
 
 
@@ -465,6 +481,9 @@ FITTABLE = {"x": np.array([[0.0], [2.0], [1.0], [3.0]]), "y": np.array([0, 0, 1,
         *refusals(NETWORK.loss, BATCH, x=NOT_FOR_MODEL, y=NOT_FOR_THREE_CLASSES),
         *refusals(NETWORK.loss_and_input_grad, BATCH, x=NOT_FOR_MODEL, y=NOT_FOR_THREE_CLASSES),
         *refusals(NETWORK.loss_and_param_grad, BATCH, x=NOT_FOR_MODEL, y=NOT_FOR_THREE_CLASSES),
+        *refusals(Network, {"sizes": [2, 1], "rng": np.random.default_rng(0)}, sizes=NOT_MAP_SIZES, rng=NOT_A_GENERATOR),
+        *refusals(NETWORK.outputs, {"x": np.eye(2)}, x=NOT_FOR_MODEL),
+        *refusals(NETWORK.param_grad, TO_CARRY, x=NOT_FOR_MODEL, grad_outputs=not_an_array(2, 3)),
         *refusals(LogisticRegression.fit, FITTABLE, x=NOT_INPUTS, y=NOT_BINARY_LABELS),
     ],
 )

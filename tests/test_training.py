@@ -10,7 +10,7 @@ from scipy.special import expit
 from adv_companion.attacks import accuracy, fgsm, pgd, robust_accuracy
 from adv_companion.datasets import DEMO, TwoGaussians, chapter_demo, two_moons
 from adv_companion.models import MLP, LogisticRegression
-from adv_companion.training import augmented_logistic, robust_logistic, train
+from adv_companion.training import Adam, augmented_logistic, robust_logistic, train
 
 P = [1, 2, math.inf]
 DUAL = {1: math.inf, 2: 2, math.inf: 1}
@@ -118,6 +118,17 @@ def test_two_steps_of_adam_are_those_done_by_hand():
     square = np.array([0.004996 / 0.001999, 0.00049975 / 0.001999, 1e-11 / 0.001999])
     np.testing.assert_allclose(after.params, first - 0.1 * mean / (np.sqrt(square) + 1e-8), atol=1e-8)
     assert len(asked) == 2
+
+
+def test_adams_first_step_has_the_size_of_lr_whatever_the_gradient_and_the_second_remembers_it():
+    for momentum in (0.0, 0.5, 0.9):
+        adam, gradient = Adam(0.1, momentum), np.array([1e-3, -7.0])
+        params = adam.descend(np.zeros(2), gradient)
+        np.testing.assert_allclose(params, [-0.1, 0.1], rtol=1e-4)
+        # Gradients g and then 0: what is left of the mean, over the root of what is left of the square.
+        left = momentum / (1 + momentum) / np.sqrt(0.999 / 1.999)
+        np.testing.assert_allclose(adam.descend(params, np.zeros(2)) - params, left * params, rtol=1e-4)
+
 
 
 @pytest.mark.parametrize("n, batch_size, sizes", [(10, 3, [2, 2, 3, 3]), (8, 4, [4, 4]), (3, 10, [3]), (5, 1, [1] * 5)])
@@ -600,6 +611,8 @@ FITTABLE = {"x": np.array([[0.0], [2.0], [1.0], [3.0]]), "y": np.array([0, 0, 1,
         *refusals(train, TRAINABLE, x=NOT_INPUTS | {"another width": np.ones((2, 3))}, y=NOT_BINARY_LABELS),
         *refusals(train, TRAINABLE, epochs=NOT_A_POSITIVE_COUNT, batch_size=NOT_A_POSITIVE_COUNT),
         *refusals(train, TRAINABLE, lr=NOT_A_BUDGET | {"zero": 0.0}, rng=NOT_A_GENERATOR),
+        *refusals(Adam, {"lr": 0.1}, lr=NOT_A_BUDGET | {"zero": 0.0}),
+        *refusals(Adam, {"lr": 0.1, "momentum": 0.5}, momentum=NOT_A_BUDGET | {"one": 1.0}),
     ]
     + [
         row
