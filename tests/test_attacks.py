@@ -56,14 +56,14 @@ def corners(d, eps, p):
 # The fast gradient sign method.
 
 
-@pytest.mark.claim("C03")
+@pytest.mark.claim("C03", "supports")
 def test_the_score_moves_by_eps_times_the_l_1_norm_of_the_coefficients():
     model, x, y = logistic_problem(1)
     moved = model.logits(fgsm(model, x, y, 0.3))[:, 1] - model.logits(x)[:, 1]
     np.testing.assert_allclose(moved, np.where(y == 1, -1, 1) * 0.3 * np.abs(model.coef).sum(), rtol=1e-12)
 
 
-@pytest.mark.claim("C05")
+@pytest.mark.claim("C05", "supports")
 @pytest.mark.parametrize("p", P)
 def test_fgsm_maximises_the_linearised_loss_and_asks_for_one_gradient(p):
     rng = np.random.default_rng(2)
@@ -78,7 +78,7 @@ def test_fgsm_maximises_the_linearised_loss_and_asks_for_one_gradient(p):
     np.testing.assert_allclose(gain, eps * np.linalg.norm(gradient, DUAL[p], axis=1), rtol=1e-12)
 
 
-@pytest.mark.claim("C31")
+@pytest.mark.claim("C31", "supports")
 @pytest.mark.parametrize("eps", [0.1, 1.0, 10.0])
 @pytest.mark.parametrize("p", P)
 def test_fgsm_is_the_worst_case_for_logistic_regression(p, eps):
@@ -91,7 +91,7 @@ def test_fgsm_is_the_worst_case_for_logistic_regression(p, eps):
         assert (model.loss(x + step, y) <= found * (1 + 1e-12)).all()
 
 
-@pytest.mark.claim("C31")
+@pytest.mark.claim("C31", "supports")
 @pytest.mark.parametrize("p", [1, math.inf])
 def test_fgsm_is_the_worst_corner_of_the_ball_for_logistic_regression(p):
     model, x, y = logistic_problem(5, d=6)
@@ -100,7 +100,7 @@ def test_fgsm_is_the_worst_corner_of_the_ball_for_logistic_regression(p):
     np.testing.assert_allclose(model.loss(fgsm(model, x, y, 0.8, p), y), tried, rtol=1e-12)
 
 
-@pytest.mark.claim("C32")
+@pytest.mark.claim("C32", "supports")
 @pytest.mark.parametrize("p", P)
 def test_the_direction_is_one_for_each_class_and_opposite_between_them(p):
     model, x, y = logistic_problem(6, n=40)
@@ -117,7 +117,7 @@ def surrogate_gap(model, x, y, eps, p):
     return model.loss(fgsm(model, x, y, eps, p), y) - loss - eps * np.linalg.norm(gradient, DUAL[p], axis=1)
 
 
-@pytest.mark.claim("C10")
+@pytest.mark.claim("C10", "supports")
 @pytest.mark.parametrize("p", P)
 def test_to_first_order_the_robust_loss_adds_eps_times_the_dual_norm_of_the_gradient(p):
     model, x, y = logistic_problem(7)
@@ -126,7 +126,7 @@ def test_to_first_order_the_robust_loss_adds_eps_times_the_dual_norm_of_the_grad
     np.testing.assert_allclose(fine / coarse, 0.01, rtol=0.1)
 
 
-@pytest.mark.claim("C11")
+@pytest.mark.claim("C11", "supports")
 @pytest.mark.parametrize("p", P)
 def test_the_robust_logistic_loss_lies_above_its_surrogate_by_half_the_curvature(p):
     model, x, y = logistic_problem(8)
@@ -137,7 +137,7 @@ def test_the_robust_logistic_loss_lies_above_its_surrogate_by_half_the_curvature
     np.testing.assert_allclose(surrogate_gap(model, x, y, 1e-4, p), 1e-8 * curvature / 2, rtol=1e-3, atol=1e-15)
 
 
-@pytest.mark.claim("C11")
+@pytest.mark.claim("C11", "limits")
 @pytest.mark.parametrize("p", P)
 def test_a_concave_loss_lies_below_its_surrogate(p):
     rng = np.random.default_rng(9)
@@ -216,7 +216,7 @@ def test_bounds_are_respected_within_the_budget(p):
     np.testing.assert_allclose(attacked, np.minimum(np.maximum(free, -1), 2), rtol=0, atol=1e-15)
 
 
-@pytest.mark.claim("C05")
+@pytest.mark.claim("C05", "supports")
 def test_within_bounds_fgsm_is_still_the_worst_case_for_l_inf():
     rng = np.random.default_rng(15)
     model, x, y = LogisticRegression(rng.standard_normal(5), 0.1), rng.uniform(0, 1, (10, 5)), rng.integers(0, 2, 10)
@@ -280,7 +280,7 @@ def moons_problem():
 NET, X_MOONS, Y_MOONS = moons_problem()
 
 
-@pytest.mark.claim("C18")
+@pytest.mark.claim("C18", "supports")
 @pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
 @pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize("p, eps", [(1, 0.6), (2, 0.4), (math.inf, 0.3)])
@@ -304,7 +304,7 @@ def test_where_no_point_is_worse_the_clean_point_is_returned():
     np.testing.assert_array_equal(pgd(model, x, y, 0.5, restarts=2), x)
 
 
-@pytest.mark.claim("C57")
+@pytest.mark.claim("C57", "supports")
 @pytest.mark.parametrize("p, eps", [(1, 0.6), (2, 0.4), (math.inf, 0.3)])
 def test_the_loss_never_falls_with_more_restarts(p, eps):
     model, x, y = wiggly_problem()
@@ -317,7 +317,7 @@ def test_the_loss_never_falls_with_more_restarts(p, eps):
     assert (growth > 0).any(axis=1).all()
 
 
-@pytest.mark.claim("C57")
+@pytest.mark.claim("C57", "supports")
 def test_more_restarts_lower_a_networks_robust_accuracy_and_a_single_one_depends_on_luck():
     left = {}
     for restarts in (1, 10):
@@ -339,7 +339,7 @@ def test_more_steps_of_the_same_size_never_weaken_the_attack(p):
     assert (np.diff(losses, axis=0) >= 0).all()
 
 
-@pytest.mark.claim("C14")
+@pytest.mark.claim("C14", "supports")
 def test_a_pgd_step_is_an_fgsm_step_and_a_clip():
     x, y, alpha, eps = X_MOONS, Y_MOONS, 0.06, 0.25
     z, points = x, [x]
@@ -355,7 +355,7 @@ def test_a_pgd_step_is_an_fgsm_step_and_a_clip():
     np.testing.assert_allclose(found, best, rtol=0, atol=1e-15)
 
 
-@pytest.mark.claim("C16")
+@pytest.mark.claim("C16", "supports")
 def test_an_l_2_step_goes_along_the_gradient_and_is_shrunk_to_the_ball():
     x, y, alpha, eps = X_MOONS, Y_MOONS, 0.1, 0.3
     z = x
@@ -427,7 +427,7 @@ def test_a_saturated_feature_does_not_hold_an_l_1_attack_up():
     np.testing.assert_allclose(found, [[1.0, 1.0, 0.8, 0.0]], atol=0.05)
 
 
-@pytest.mark.claim("C18")
+@pytest.mark.claim("C18", "limits")
 @pytest.mark.parametrize("p", P)
 def test_on_a_linear_score_more_steps_do_not_beat_one(p):
     model, x, y = logistic_problem(22)
@@ -435,7 +435,7 @@ def test_on_a_linear_score_more_steps_do_not_beat_one(p):
     np.testing.assert_allclose(model.loss(many, y), model.loss(one, y), rtol=1e-12)
 
 
-@pytest.mark.claim("C18")
+@pytest.mark.claim("C18", "limits")
 def test_steps_too_small_to_cross_the_ball_do_worse_than_one_step():
     single = robust_accuracy(NET, X_MOONS, Y_MOONS, lambda *batch: fgsm(*batch, 0.4))
     timid = robust_accuracy(
@@ -444,7 +444,7 @@ def test_steps_too_small_to_cross_the_ball_do_worse_than_one_step():
     assert timid > single + 0.1
 
 
-@pytest.mark.claim("C18")
+@pytest.mark.claim("C18", "supports")
 @pytest.mark.parametrize("eps", [0.2, 0.3, 0.4, 0.5])
 def test_with_steps_that_cross_the_ball_pgd_beats_fgsm_on_average(eps):
     single = NET.loss(fgsm(NET, X_MOONS, Y_MOONS, eps), Y_MOONS)
@@ -452,7 +452,7 @@ def test_with_steps_that_cross_the_ball_pgd_beats_fgsm_on_average(eps):
     assert many.mean() > single.mean() + 0.01
 
 
-@pytest.mark.claim("C56")
+@pytest.mark.claim("C56", "supports")
 @pytest.mark.parametrize("multiple, crosses", [(0.5, False), (0.95, False), (1.05, True), (2.5, True), (10, True)])
 def test_from_the_centre_k_steps_cross_the_ball_if_they_add_up_to_its_radius(multiple, crosses):
     model, x, y = logistic_problem(23)
@@ -462,7 +462,7 @@ def test_from_the_centre_k_steps_cross_the_ball_if_they_add_up_to_its_radius(mul
     assert (reached > 1 - 1e-9).all() == crosses
 
 
-@pytest.mark.claim("C56")
+@pytest.mark.claim("C56", "supports")
 @pytest.mark.parametrize("multiple, crosses", [(1.0, False), (1.8, False), (2.0, True), (2.5, True)])
 def test_from_anywhere_k_steps_cross_the_ball_if_they_add_up_to_its_diameter(multiple, crosses):
     model = LogisticRegression(np.ones(3), 0.0)
@@ -517,7 +517,7 @@ def plateau():
     return MLP([1, 1, 2], np.random.default_rng(0)).with_params([1.0, -0.6, 0.0, 4.0, 0.0, 0.0])
 
 
-@pytest.mark.claim("C13")
+@pytest.mark.claim("C13", "supports")
 def test_a_random_start_leaves_a_flat_region_that_does_not_fill_the_ball():
     model, x, y = plateau(), np.zeros((4000, 1)), np.zeros(4000, dtype=int)
     np.testing.assert_array_equal(pgd(model, x, y, 1.0, random_start=False), x)
@@ -528,7 +528,7 @@ def test_a_random_start_leaves_a_flat_region_that_does_not_fill_the_ball():
         np.testing.assert_array_equal(found[left], 1.0)
 
 
-@pytest.mark.claim("C13")
+@pytest.mark.claim("C13", "limits")
 def test_a_random_start_is_no_help_where_all_of_the_ball_is_flat_and_can_harm_elsewhere():
     x, y = np.zeros((50, 1)), np.zeros(50, dtype=int)
     np.testing.assert_array_equal(pgd(plateau(), x, y, 0.5, restarts=5), x)
@@ -675,7 +675,7 @@ def far_points(n=300, d=5):
     return rng, x, x + rng.standard_normal((n, d)) * rng.choice([0.1, 1.0], size=(n, 1))
 
 
-@pytest.mark.claim("C15")
+@pytest.mark.claim("C15", "supports")
 def test_clipping_is_the_nearest_point_of_the_l_inf_ball():
     rng, x, u = far_points()
     clipped = np.minimum(np.maximum(u, x - 0.3), x + 0.3)
@@ -684,7 +684,7 @@ def test_clipping_is_the_nearest_point_of_the_l_inf_ball():
         assert (np.linalg.norm(x + step - u, axis=1) >= np.linalg.norm(clipped - u, axis=1)).all()
 
 
-@pytest.mark.claim("C16")
+@pytest.mark.claim("C16", "supports")
 def test_shrinking_is_the_nearest_point_of_the_l_2_ball():
     rng, x, u = far_points()
     shrunk = x + (u - x) * np.minimum(1, 0.5 / np.linalg.norm(u - x, axis=1, keepdims=True))
@@ -698,7 +698,7 @@ def in_sequence(u, x, eps, p):
     return np.clip(project(u, x, eps, p), 0, 1), project(np.clip(u, 0, 1), x, eps, p)
 
 
-@pytest.mark.claim("C17")
+@pytest.mark.claim("C17", "supports")
 def test_for_l_inf_clipping_in_sequence_is_the_nearest_point_of_ball_and_box():
     _, x, u = far_points()
     exact = project(u, x, 0.3, math.inf, bounds=(0, 1))
@@ -706,7 +706,7 @@ def test_for_l_inf_clipping_in_sequence_is_the_nearest_point_of_ball_and_box():
         np.testing.assert_allclose(point, exact, rtol=0, atol=1e-15)
 
 
-@pytest.mark.claim("C17")
+@pytest.mark.claim("C17", "limits")
 @pytest.mark.parametrize("p", [1, 2])
 def test_for_l_1_and_l_2_clipping_in_sequence_is_feasible_but_not_nearest(p):
     _, x, u = far_points()

@@ -24,7 +24,7 @@ LAWS = {"demo": DEMO, "flat": FLAT, "skew": SKEW, "far": FAR}
 # The chapter's demo.
 
 
-@pytest.mark.claim("C33")
+@pytest.mark.claim("C33", "supports")
 def test_table_62_1_is_reproduced():
     x_train, y_train, x_test, y_test = chapter_demo()
     table = []
@@ -34,7 +34,7 @@ def test_table_62_1_is_reproduced():
     assert table == [0.89375, 0.49375, 0.9125, 0.5125]
 
 
-@pytest.mark.claim("C34")
+@pytest.mark.claim("C34", "refutes")
 def test_table_62_1_shows_no_trade_since_both_accuracies_rise_by_three_points_of_the_test_set():
     x_train, y_train, x_test, y_test = chapter_demo()
     right = []
@@ -44,7 +44,7 @@ def test_table_62_1_shows_no_trade_since_both_accuracies_rise_by_three_points_of
     np.testing.assert_array_equal(np.subtract(right[1], right[0]), [3, 3])
 
 
-@pytest.mark.claim("C35")
+@pytest.mark.claim("C35", "supports")
 def test_under_attack_class_1_slides_down_left_and_class_0_up_right_and_many_cross():
     x_train, y_train, x_test, y_test = chapter_demo()
     model = LogisticRegression.fit(x_train, y_train)
@@ -55,6 +55,15 @@ def test_under_attack_class_1_slides_down_left_and_class_0_up_right_and_many_cro
     assert not (right_after & ~right).any()
     assert [(right & ~right_after)[y_test == label].sum() for label in (0, 1)] == [34, 30]  # of 69 and 74
     assert [right[y_test == label].sum() for label in (0, 1)] == [69, 74]
+
+
+@pytest.mark.claim("C35", "limits")
+def test_with_weights_of_opposite_signs_the_classes_slide_along_the_other_diagonal():
+    law = TwoGaussians([-1.0, 1.0], [1.0, -1.0], DEMO.covariance)
+    x_train, y_train, x_test, y_test = chapter_demo(law=law)
+    model = LogisticRegression.fit(x_train, y_train)
+    slide = np.where(y_test == 1, -1.0, 1.0)[:, None] * [1, -1]
+    np.testing.assert_allclose(fgsm(model, x_test, y_test, 1.0) - x_test, slide, atol=1e-15)
 
 
 def test_the_demo_begins_with_the_draws_of_its_seed():

@@ -249,7 +249,7 @@ def test_no_more_budgets_are_tried_than_needed():
 # C03 and C04: how far one step moves a linear score.
 
 
-@pytest.mark.claim("C03")
+@pytest.mark.claim("C03", "supports")
 def test_no_step_moves_a_linear_score_by_more_than_eps_times_the_l_1_norm_and_one_moves_it_by_that():
     w, b, x = plane_and_points(9, n=1, d=9)
     step = linear_maximizer(w[None], 0.03, math.inf)[0]
@@ -278,7 +278,7 @@ def swing_and_spread(weights_of, eps=0.01):
     return np.array(rows).T
 
 
-@pytest.mark.claim("C04")
+@pytest.mark.claim("C04", "supports")
 def test_with_weights_of_a_fixed_size_the_swing_grows_like_d_and_all_else_like_its_root():
     swing, noise, score = swing_and_spread(lambda d, rng: rng.standard_normal(d))
     np.testing.assert_allclose([slope(swing), slope(noise), slope(score)], [1, 0.5, 0.5], atol=0.06)
@@ -286,7 +286,7 @@ def test_with_weights_of_a_fixed_size_the_swing_grows_like_d_and_all_else_like_i
     np.testing.assert_allclose(swing / score, 0.01 * np.sqrt(2 * DIMENSIONS / np.pi), rtol=0.3)
 
 
-@pytest.mark.claim("C04")
+@pytest.mark.claim("C04", "limits")
 @pytest.mark.parametrize("order, growth", [(2, 0.5), (1, 0.0)])
 def test_with_weights_of_a_fixed_norm_the_swing_grows_more_slowly_or_not_at_all(order, growth):
     def normalised(d, rng):
@@ -299,7 +299,7 @@ def test_with_weights_of_a_fixed_norm_the_swing_grows_more_slowly_or_not_at_all(
     np.testing.assert_allclose([slope(swing / score), slope(noise / score)], [0.5, 0], atol=0.06)
 
 
-@pytest.mark.claim("C04")
+@pytest.mark.claim("C04", "limits")
 def test_with_a_few_weights_only_nothing_grows():
     def eight_ones(d, rng):
         return np.append(np.ones(8), np.zeros(d - 8))
@@ -309,7 +309,6 @@ def test_with_a_few_weights_only_nothing_grows():
     assert (swing / noise < 8**0.5 * 1.2).all()
 
 
-@pytest.mark.claim("C04")
 def test_copies_of_the_same_features_let_the_score_grow_as_fast_as_the_swing():
     rng = np.random.default_rng(11)
     w, x = rng.standard_normal(16), rng.standard_normal((4000, 16))
@@ -335,7 +334,7 @@ def trained():
     return models, x_train, y_train, x, y
 
 
-@pytest.mark.claim("C01")
+@pytest.mark.claim("C01", "supports")
 def test_an_accurate_network_has_its_boundary_close_and_accuracy_does_not_say_how_close(trained):
     models, x_train, y_train, x, y = trained
     apart = np.where(y[:, None] != y_train, cdist(x, x_train, "chebyshev"), math.inf).min(axis=1)
@@ -355,7 +354,7 @@ def flipped(model, x, moved):
     return np.mean(model.predict(moved) != model.predict(x))
 
 
-@pytest.mark.claim("C02")
+@pytest.mark.claim("C02", "supports")
 def test_the_gradient_step_flips_labels_where_noise_of_the_same_size_does_not(trained):
     models, _, _, x, y = trained
     model, eps, rng = models["standard"], 2 / 16, np.random.default_rng(12)
@@ -364,14 +363,14 @@ def test_the_gradient_step_flips_labels_where_noise_of_the_same_size_does_not(tr
     assert by_gradient > 0.4 and max(by_noise) < 0.08
 
 
-@pytest.mark.claim("C02")
+@pytest.mark.claim("C02", "limits")
 def test_at_a_large_budget_noise_flips_labels_too(trained):
     models, _, _, x, _ = trained
     noise = 0.5 * np.random.default_rng(13).choice([-1, 1], x.shape)
     assert flipped(models["standard"], x, np.clip(x + noise, 0, 1)) > 0.3
 
 
-@pytest.mark.claim("C02")
+@pytest.mark.claim("C02", "limits")
 def test_in_two_dimensions_noise_is_the_gradient_step_one_time_in_four():
     x_train, y_train, x, y = chapter_demo()
     model, rng = LogisticRegression.fit(x_train, y_train), np.random.default_rng(14)

@@ -43,7 +43,7 @@ def test_the_label_is_one_where_the_score_is_positive():
     np.testing.assert_array_equal(model.predict(x), model.logits(x).argmax(axis=1))
 
 
-@pytest.mark.claim("C31")
+@pytest.mark.claim("C31", "supports")
 def test_the_input_gradient_is_that_of_finite_differences():
     rng = np.random.default_rng(2)
     model, (x, y) = random_model(rng, 5), random_batch(rng, 20, 5)
@@ -54,7 +54,7 @@ def test_the_input_gradient_is_that_of_finite_differences():
         np.testing.assert_allclose(gradient[:, j], slope, atol=1e-8)
 
 
-@pytest.mark.claim("C31")
+@pytest.mark.claim("C31", "supports")
 def test_the_input_gradient_is_probability_minus_label_times_the_coefficients():
     rng = np.random.default_rng(3)
     model, (x, y) = random_model(rng, 3), random_batch(rng, 20, 3)

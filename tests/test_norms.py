@@ -65,7 +65,7 @@ def test_dual_norm_is_numpys_norm_with_the_dual_exponent(p, kind):
     np.testing.assert_allclose(dual_norm(g, p), length(g, q), rtol=1e-14)
 
 
-@pytest.mark.claim("C06")
+@pytest.mark.claim("C06", "supports")
 @pytest.mark.parametrize("kind", [plain, with_ties, with_zero_rows, of_every_size, of_mixed_features])
 @pytest.mark.parametrize("n, d", SHAPES)
 @pytest.mark.parametrize("p", P)
@@ -83,28 +83,28 @@ def test_the_maximiser_reaches_hoelders_bound_with_the_whole_budget(p, n, d, kin
     assert not delta[~moved].any()
 
 
-@pytest.mark.claim("C07")
+@pytest.mark.claim("C07", "supports")
 def test_under_l_inf_every_feature_moves_by_eps_in_the_direction_of_its_sign():
     g = np.array([[0.3, -2.0, 0.0, 1e-300], [-1.0, -1.0, 5.0, -0.0]])
     np.testing.assert_array_equal(linear_maximizer(g, 0.25, math.inf), 0.25 * np.array([[1, -1, 0, 1], [-1, -1, 1, 0]]))
     np.testing.assert_allclose(dual_norm(g, math.inf), [2.3, 7.0], rtol=1e-15)
 
 
-@pytest.mark.claim("C08")
+@pytest.mark.claim("C08", "supports")
 def test_under_l_2_the_step_points_along_the_gradient():
     g = np.array([[3.0, -4.0], [0.0, 7.0]])
     np.testing.assert_allclose(linear_maximizer(g, 10.0, 2), [[6.0, -8.0], [0.0, 10.0]], rtol=1e-15)
     np.testing.assert_allclose(dual_norm(g, 2), [5.0, 7.0], rtol=1e-15)
 
 
-@pytest.mark.claim("C09")
+@pytest.mark.claim("C09", "supports")
 def test_under_l_1_the_whole_budget_goes_to_the_first_largest_coordinate():
     g = np.array([[1.0, -3.0, 2.0], [2.0, -2.0, 2.0], [0.0, 1.0, -1.0]])
     np.testing.assert_array_equal(linear_maximizer(g, 0.5, 1), [[0, -0.5, 0], [0.5, 0, 0], [0, 0.5, 0]])
     np.testing.assert_array_equal(dual_norm(g, 1), [3.0, 2.0, 1.0])
 
 
-@pytest.mark.claim("C06")
+@pytest.mark.claim("C06", "supports")
 @pytest.mark.parametrize("p", P)
 def test_no_point_of_the_ball_gains_more_than_the_maximiser(p):
     rng = np.random.default_rng(3)
@@ -132,7 +132,7 @@ def solved(g, eps, p):
     return parts[:d] - parts[d:]
 
 
-@pytest.mark.claim("C06")
+@pytest.mark.claim("C06", "supports")
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("p", P)
 def test_the_maximiser_is_what_a_general_solver_finds(p, seed):
@@ -334,7 +334,7 @@ def test_the_law_of_a_random_step_is_that_of_a_sample(g):
     assert kstest(steps @ g, lambda s: random_score_cdf(g, 0.3, s)).pvalue > 0.01
 
 
-@pytest.mark.claim("C36")
+@pytest.mark.claim("C36", "supports")
 def test_the_expected_best_of_n_random_steps_is_that_of_many_runs():
     g, rng = RRandom(7).rnorm(50), np.random.default_rng(6)
     for n in (1, 10, 1000):
@@ -365,8 +365,8 @@ def nearest_by_solver(u, center, eps, p, low, high):
     return minimize(lambda z: np.sum((z - u) ** 2), center, bounds=box, constraints=budget, options={"ftol": 1e-13, "maxiter": 500}).x
 
 
-@pytest.mark.claim("C15")
-@pytest.mark.claim("C16")
+@pytest.mark.claim("C15", "supports")
+@pytest.mark.claim("C16", "supports")
 @pytest.mark.parametrize("bounds", [None, (0.0, 1.0)])
 @pytest.mark.parametrize("p", P)
 def test_no_point_of_ball_and_box_is_nearer_than_the_projection(p, bounds):
@@ -387,7 +387,7 @@ def test_no_point_of_ball_and_box_is_nearer_than_the_projection(p, bounds):
         assert excess < 1e-6  # the solver's own tolerance: it may leave the ball by a trifle
 
 
-@pytest.mark.claim("C17")
+@pytest.mark.claim("C17", "limits")
 def test_for_l_2_clipping_in_sequence_stays_inside_but_is_not_nearest_while_for_l_inf_it_is():
     u, center = np.array([[1.6, 0.9, 0.2]]), np.array([[0.9, 0.5, 0.5]])
     ball_then_box = np.clip(project(u, center, 0.5, 2), 0, 1)

@@ -104,7 +104,7 @@ def test_permutations_are_those_that_r_prints(seed, printed):
     assert RRandom(seed).sample(10).tolist() == printed
 
 
-@pytest.mark.claim("C33")
+@pytest.mark.claim("C33", "supports")
 def test_the_chapters_seed_gives_the_first_point_and_the_first_rows_of_its_demo():
     r = RRandom(1301)
     z = r.rnorm(400).reshape(2, 200)
@@ -114,7 +114,7 @@ def test_the_chapters_seed_gives_the_first_point_and_the_first_rows_of_its_demo(
     assert r.sample(400, 240)[:10].tolist() == [117, 336, 133, 99, 270, 32, 27, 305, 279, 109]
 
 
-@pytest.mark.claim("C36")
+@pytest.mark.claim("C36", "supports")
 def test_the_chapters_numerical_check_comes_out_to_its_last_digit():
     r = RRandom(7)
     g = r.rnorm(50)[None]

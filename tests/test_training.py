@@ -536,7 +536,7 @@ def gains(fit, law, eps, seeds):
     return differences.mean(axis=0), differences.std(axis=0, ddof=1) / math.sqrt(len(differences))
 
 
-@pytest.mark.claim("C34")
+@pytest.mark.claim("C34", "refutes")
 def test_over_redraws_of_the_demo_the_defence_gains_nothing():
     mean, error = gains(augmented_logistic, DEMO, 1.0, range(1, 401))
     # No gain under attack, let alone a large one: at most a fifth of a point is compatible with 400 redraws.
@@ -545,7 +545,7 @@ def test_over_redraws_of_the_demo_the_defence_gains_nothing():
     assert -0.005 < mean[0] - 3 * error[0] and mean[0] + 3 * error[0] < 0
 
 
-@pytest.mark.claim("C34")
+@pytest.mark.claim("C34", "refutes")
 def test_no_rule_could_gain_on_the_demo_since_its_budget_makes_the_classes_one():
     assert DEMO.best_robust_accuracy(1.0)[0] == pytest.approx(0.5, abs=1e-12)
 
@@ -555,7 +555,7 @@ def test_no_rule_could_gain_on_the_demo_since_its_budget_makes_the_classes_one()
 LEANING = TwoGaussians([-1, -0.25], [1, 0.25], [[1, 0.075], [0.075, 0.0625]])
 
 
-@pytest.mark.claim("C34")
+@pytest.mark.claim("C34", "supports")
 def test_where_a_robust_rule_exists_the_exact_defence_trades_some_clean_accuracy_for_a_large_gain():
     mean, error = gains(robust_logistic, LEANING, 0.5, range(1, 101))
     assert mean[1] - 3 * error[1] > 0.2
@@ -563,7 +563,7 @@ def test_where_a_robust_rule_exists_the_exact_defence_trades_some_clean_accuracy
     assert mean[0] > -0.1  # some, not all
 
 
-@pytest.mark.claim("C34")
+@pytest.mark.claim("C34", "refutes")
 def test_there_the_chapters_augmentation_gains_nothing():
     mean, error = gains(augmented_logistic, LEANING, 0.5, range(1, 101))
     assert mean[1] + 3 * error[1] < 0.01
