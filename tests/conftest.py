@@ -1,6 +1,12 @@
-"""A check that did not run is not a check that passed: one skipped test fails the run."""
+"""A check that did not run is not a check that passed: one skipped test fails the run. And the verdicts are counted."""
 
+import claims
 import pytest
+
+
+def pytest_terminal_summary(terminalreporter):
+    given = ", ".join(f"{number} {verdict}" for verdict, number in claims.counts().items())
+    terminalreporter.write_line(f"verdicts on the chapter's claims: {given}")
 
 
 @pytest.hookimpl(trylast=True)

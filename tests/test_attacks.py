@@ -13,7 +13,7 @@ from scipy.stats import kstest
 from adv_companion.attacks import accuracy, fgsm, pgd, robust_accuracy
 from adv_companion.datasets import two_moons
 from adv_companion.models import MLP, LogisticRegression
-from adv_companion.norms import project
+from adv_companion.norms import dual_norm, project
 from adv_companion.training import train
 
 P = [1, 2, math.inf]
@@ -469,6 +469,46 @@ def test_from_anywhere_k_steps_cross_the_ball_if_they_add_up_to_its_diameter(mul
     x, y = np.zeros((2000, 3)), np.ones(2000, dtype=int)
     found = pgd(model, x, y, 0.5, steps=20, step_size=multiple * 0.5 / 20)
     assert (np.abs(found + 0.5).max() < 1e-9) == crosses
+
+
+# What the largest loss says of the label, and whose step the sign is.
+
+
+@pytest.mark.claim("X01", "supports")
+def test_with_two_classes_the_largest_loss_is_a_mistake_where_there_is_one():
+    model, x, y = logistic_problem(25, n=40, d=6)
+    corners = 0.4 * np.array(list(itertools.product([-1, 1], repeat=6)))
+    mistaken = np.any([model.predict(x + corner) != y for corner in corners], axis=0)
+    found = pgd(model, x, y, 0.4)
+    np.testing.assert_array_equal(model.predict(found) != y, mistaken)
+    assert mistaken.any() and not mistaken.all()
+
+
+@pytest.mark.claim("X01", "limits")
+def test_with_three_classes_the_largest_loss_can_be_right_beside_a_mistake():
+    model = MLP([1, 3], np.random.default_rng(0)).with_params([0, 0.06, -4.975, 0, -0.01, -5.025])
+    x, y, line = np.zeros((1, 1)), np.zeros(1, dtype=int), np.linspace(-1, 1, 201)[:, None]
+    losses, right = model.loss(line, np.zeros(201, dtype=int)), model.predict(line) == 0
+    assert right[losses.argmax()] and not right.all() and losses[~right].max() < 0.75 * losses.max()
+    np.testing.assert_array_equal(pgd(model, x, y, 1.0, restarts=20), line[[losses.argmax()]])
+
+
+@pytest.mark.claim("X02", "supports")
+def test_under_l_inf_the_signed_step_is_the_best_step():
+    g = np.random.default_rng(26).standard_normal((50, 9))
+    np.testing.assert_allclose(np.sum(g * 0.3 * np.sign(g), axis=1), 0.3 * dual_norm(g, math.inf))
+
+
+@pytest.mark.claim("X02", "limits")
+def test_under_l_2_signed_steps_and_the_l_2_projection_stop_short_on_a_linear_score():
+    model, x, y = logistic_problem(27, n=1, d=64)
+    z = x
+    for _ in range(40):
+        z = project(z + 0.1 * np.sign(model.loss_and_input_grad(z, y)[1]), x, 1.0, 2)
+    gained = np.abs(model.logits(z)[:, 1] - model.logits(x)[:, 1])
+    best = np.linalg.norm(model.coef)
+    np.testing.assert_allclose(gained, np.abs(model.coef).sum() / 8, rtol=1e-9)
+    assert gained < 0.9 * best
 
 
 # The random start.

@@ -195,6 +195,38 @@ def test_a_directional_derivative_is_the_largest_slope_over_all_maximisers():
     assert danskin_gradient(model, x, y, lambda *b: fgsm(*b, eps)) @ v == pytest.approx(slopes[1]), "sign(0) = 0"
 
 
+def bump(theta, delta):
+    """-delta^2 and, on it, a bump 3 |theta| high and |theta| wide that stands at sqrt(|theta|)."""
+    u = (delta - math.sqrt(abs(theta))) / abs(theta) if theta else np.full_like(delta, math.inf)
+    return -(delta**2) + 3 * abs(theta) * np.maximum(0, 1 - 4 * np.minimum(np.abs(u), 1) ** 2) ** 2
+
+
+@pytest.mark.claim("X03", "limits")
+def test_a_slope_for_every_fixed_point_and_one_maximiser_do_not_make_a_slope_of_the_maximum():
+    for delta in np.linspace(-1, 1, 21):  # differentiable in theta at 0, with slope 0
+        for theta in (-1e-7, 1e-7):
+            assert bump(theta, np.array([delta])) == bump(0.0, np.array([delta]))
+    line = np.linspace(-1, 1, 200_001)
+    assert bump(0.0, line).argmax() == 100_000  # the origin, and it alone
+    for theta in (-0.04, -0.01, 0.01, 0.04):
+        values = bump(theta, line)
+        # So phi has the slopes -2 and 2 at 0, where Eq. 62.3 says 0; and the maximum is near one place only.
+        assert values.max() == pytest.approx(2 * abs(theta), rel=1e-3)
+        assert np.ptp(line[values > values.max() - 1e-4 * abs(theta)]) < 0.1 * abs(theta)
+
+
+@pytest.mark.claim("X03", "supports")
+def test_with_a_gradient_that_is_continuous_in_both_the_maximum_has_the_slope_at_its_one_maximiser():
+    # -(delta - theta)^2 + sin(theta): one maximiser for every theta, and a smooth loss.
+    line = np.linspace(-1, 1, 200_001)
+
+    def phi(theta):
+        return (-((line - theta) ** 2) + math.sin(theta)).max()
+
+    for theta in (-0.5, 0.0, 0.3):
+        assert (phi(theta + 1e-3) - phi(theta - 1e-3)) / 2e-3 == pytest.approx(math.cos(theta), abs=1e-3)
+
+
 # What the theorem leaves out.
 
 

@@ -361,17 +361,24 @@ def test_the_worst_case_prefers_a_wrong_label_to_a_high_loss():
 # What adversarial training costs.
 
 
-@pytest.mark.claim("C55", "supports")
-@pytest.mark.parametrize("steps", [1, 3, 7])
-def test_k_steps_cost_k_plus_1_backward_passes_a_minibatch(steps):
+def passes(attack):
+    """Forward and backward passes a minibatch of a training under this attack."""
     rng = np.random.default_rng(9)
     x, y = rng.standard_normal((40, 4)), rng.integers(0, 3, 40)
+    model = PassCounter(MLP([4, 5, 3], np.random.default_rng(0)))
+    train(model, x, y, epochs=2, batch_size=10, lr=1e-3, rng=np.random.default_rng(1), attack=attack)
+    return np.array([model.forward, model.backward]) / 8  # 2 epochs of 4 minibatches
 
-    def passes(attack):
-        model = PassCounter(MLP([4, 5, 3], np.random.default_rng(0)))
-        train(model, x, y, epochs=2, batch_size=10, lr=1e-3, rng=np.random.default_rng(1), attack=attack)
-        return np.array([model.forward, model.backward]) / 8  # 2 epochs of 4 minibatches
 
+@pytest.mark.claim("X07", "refutes")
+def test_one_inner_step_doubles_the_cost_where_it_should_multiply_it_by_one():
+    assert passes(lambda *batch: fgsm(*batch, 0.1))[1] / passes(None)[1] == 2
+
+
+@pytest.mark.claim("C55", "supports")
+@pytest.mark.claim("X07", "supports")
+@pytest.mark.parametrize("steps", [1, 3, 7])
+def test_k_steps_cost_k_plus_1_backward_passes_a_minibatch(steps):
     assert passes(None).tolist() == [1, 1]
     assert passes(lambda *batch: fgsm(*batch, 0.1)).tolist() == [2, 2]
     # PGD keeps its best point, which asks for two losses more: forward passes without a backward one.

@@ -334,6 +334,26 @@ def test_the_law_of_a_random_step_is_that_of_a_sample(g):
     assert kstest(steps @ g, lambda s: random_score_cdf(g, 0.3, s)).pvalue > 0.01
 
 
+@pytest.mark.claim("X05", "refutes")
+@pytest.mark.parametrize("wrong_signs, share", [(0, 0.5), (25, 1.0)])
+def test_a_step_that_is_not_the_best_beats_the_chapters_random_search_too(wrong_signs, share):
+    g = RRandom(7).rnorm(50)
+    direction = share * np.sign(g)
+    direction[np.argsort(np.abs(g))[:wrong_signs]] *= -1
+    assert 1.952219 < 0.1 * g @ direction < 0.8 * 0.1 * np.abs(g).sum()
+
+
+@pytest.mark.claim("X05", "supports")
+def test_only_the_best_step_reaches_the_bound():
+    g, rng = RRandom(7).rnorm(50), np.random.default_rng(7)
+    bound = 0.1 * np.abs(g).sum()
+    assert linear_maximizer(g[None], 0.1, math.inf)[0] @ g == pytest.approx(bound, rel=1e-14)
+    for _ in range(200):  # move any one coordinate inwards, and it is missed
+        delta, k = 0.1 * np.sign(g), rng.integers(50)
+        delta[k] *= rng.uniform(-1, 0.99)
+        assert delta @ g < bound - 1e-6
+
+
 @pytest.mark.claim("C36", "supports")
 def test_the_expected_best_of_n_random_steps_is_that_of_many_runs():
     g, rng = RRandom(7).rnorm(50), np.random.default_rng(6)

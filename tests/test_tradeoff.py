@@ -294,6 +294,25 @@ def test_at_a_budget_of_one_or_more_no_classifier_beats_a_coin():
     assert not moved[:, 0].any() and abs(np.mean(y[:, None] * moved[:, 1:])) < 5 / math.sqrt(20_000 * law.d)
 
 
+@pytest.mark.claim("X04", "refutes")
+@pytest.mark.parametrize("c", [1.7, 2, 4])
+def test_a_rule_that_is_less_accurate_than_bayes_can_also_be_less_robust(c):
+    law = TsiprasDistribution(400, 0.95, c)
+    eps = 2 * law.eta
+    assert law.mean_accuracy() < law.bayes_accuracy() and law.mean_accuracy(eps) < law.bayes_accuracy(eps)
+
+
+@pytest.mark.claim("X04", "supports")
+def test_what_is_proved_is_a_bound_that_falls_as_accuracy_rises():
+    law = TsiprasDistribution(400, 0.95, 2)
+    accuracies = np.linspace(0.95, 1, 51)
+    bounds = [law.robust_accuracy_bound(value) for value in accuracies]
+    assert bounds[-1] == 0 and (np.diff(bounds) < 0).all()
+    for weight in np.linspace(law.bayes_rule[0], 40, 30):
+        clean, robust = law.snapped_accuracy(weight), law.snapped_accuracy(weight, 2 * law.eta)
+        assert robust <= law.robust_accuracy_bound(clean) + 1e-12
+
+
 @pytest.mark.claim("C29", "supports")
 def test_the_budget_vanishes_and_the_accuracy_stays():
     laws = [TsiprasDistribution(d, 0.95, 4) for d in SIZES]
