@@ -101,9 +101,9 @@ class Counts(FromClaims):
     """The number of each verdict, in a sentence."""
 
     def markdown(self):
-        given = ", ".join(f"**{number} {verdict}**" for verdict, number in counts().items() if number)
+        given = " · ".join(f"{SIGNS[verdict]} {verdict}: **{number}**" for verdict, number in counts().items())
         others = sum(not row["id"].startswith("C") for row in rows())
-        return f"Of the sixty claims, {given}. Beyond them, {others} more were found on reading."
+        return f"The sixty claims: {given}. Beyond them we found {others} more, marked X."
 
 
 class Sources(FromClaims):

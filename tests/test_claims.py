@@ -92,7 +92,7 @@ FAULTS = {
         replaced("chapters/05_tradeoff.ipynb", "keeps $p$ under that budget | **holds if**", "keeps $p$ under that budget | **holds**"),
         "assert '**holds if**' in",
     ),
-    "no such place": (replaced("chapters/05_tradeoff.ipynb", "## How large must", "## How big must"), "how-large-must-d-be"),
+    "no such place": (replaced("chapters/05_tradeoff.ipynb", "## How many features", "## How few features"), "how-many-features-does-it-take"),
     "a claim left out": (replaced("claims.csv", "\nC28,", "\nX99,"), "At index 27 diff"),
 }
 
