@@ -47,7 +47,7 @@ def game_value(p_data, p_g, discriminator=None, weights=None):
     if discriminator.min() < 0 or discriminator.max() > 1:
         got = f"{discriminator.min()} to {discriminator.max()}"
         raise ValueError(f"discriminator must hold probabilities, got {got}")
-    return float(weights @ (xlogy(p_data, discriminator) + xlog1py(p_g, -discriminator)))
+    return float(np.sum(xlogy(weights * p_data, discriminator) + xlog1py(weights * p_g, -discriminator)))
 
 
 def kl_divergence(p, q, weights=None):
@@ -112,6 +112,7 @@ def generator_gradient(generator, discriminator, z, saturating=False):
     Raises ValueError where an argument is none of these. Section 62.4; Goodfellow et al. (2014), section 3.
     """
     _check_players(generator, discriminator)
+    z = _checks.floats("z", z, ndim=2, shape=(None, generator.sizes[0]))
     label, sign = (0, -1) if saturating else (1, 1)
     samples = generator.outputs(z)
     loss, grad = discriminator.loss_and_input_grad(samples, np.full(len(samples), label))  # -log P(label | sample)

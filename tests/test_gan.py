@@ -171,6 +171,14 @@ def test_a_sure_discriminator_costs_nothing_if_right_and_everything_if_wrong():
     assert game_value(p, q, np.array([1.0, 1.0])) == -math.inf
 
 
+def test_points_without_weight_play_no_part():
+    p, q, weights = np.array([0.5, 0.5, 3.0]), np.array([0.25, 0.75, 0.0]), np.array([1.0, 1.0, 0.0])
+    d = np.array([0.5, 0.5, 0.0])
+    assert game_value(p, q, d, weights) == pytest.approx(-math.log(4)) == game_value(p[:2], q[:2], d[:2])
+    for function in (kl_divergence, jensen_shannon):
+        assert function(p, q, weights) == pytest.approx(function(p[:2], q[:2]), abs=1e-15)
+
+
 @pytest.mark.claim("C38", "supports")
 def test_the_value_is_2_jsd_minus_log_4_for_histograms():
     for p, q in random_laws(300, seed=4):
@@ -722,6 +730,7 @@ REFUSED = [
         generator_gradient,
         {"generator": NET, "discriminator": JUDGE, "z": np.ones((4, 2))},
         discriminator=WRONG_JUDGE,
+        z=NOT_INPUTS | {"other noise": np.ones((4, 3))},
     ),
     *refusals(
         train_gan,
