@@ -114,14 +114,15 @@ def generator_gradient(generator, discriminator, z, saturating=False):
     _check_players(generator, discriminator)
     z = _checks.floats("z", z, ndim=2, shape=(None, generator.sizes[0]))
     label, sign = (0, -1) if saturating else (1, 1)
-    samples = generator.outputs(z)
-    loss, grad = discriminator.loss_and_input_grad(samples, np.full(len(samples), label))  # -log P(label | sample)
-    return sign * loss, generator.param_grad(z, sign * grad / len(samples))
+    samples, labels = generator.outputs(z), np.full(len(z), label)
+    # its loss is -log P(label | sample): -log D for label 1, -log(1 - D) for label 0
+    loss, grad = discriminator.loss_and_input_grad(samples, labels)
+    return sign * loss, generator.param_grad(z, sign * grad / len(z))
 
 
 def train_gan(
-    generator, discriminator, sample, *, steps, batch_size, lr, rng,
-    momentum=0.5, saturating=False, after_step=None,
+    generator, discriminator, sample, *,
+    steps, batch_size, lr, rng, momentum=0.5, saturating=False, after_step=None,
 ):  # fmt: skip
     """Let the two play: by turns one step of Adam for the discriminator and one for the generator.
 
@@ -134,18 +135,21 @@ def train_gan(
     Raises ValueError where an argument is none of these. Section 62.4; Goodfellow et al. (2014), Algorithm 1.
     """
     _check_players(generator, discriminator)
-    steps, batch_size = _checks.count("steps", steps, low=1), _checks.count("batch_size", batch_size, low=1)
+    steps = _checks.count("steps", steps, low=1)
+    batch_size = _checks.count("batch_size", batch_size, low=1)
     rng = _checks.generator("rng", rng)
     critic, forger = Adam(lr, momentum), Adam(lr, momentum)
     labels = np.repeat([1, 0], batch_size)
     for step in range(1, steps + 1):
-        noise = rng.standard_normal((2, batch_size, generator.sizes[0]))
-        real = _checks.floats("sample(n, rng)", sample(batch_size, rng), 2, (batch_size, generator.sizes[-1]))
-        both = np.concatenate([real, generator.outputs(noise[0])])
-        _, gradient = discriminator.loss_and_param_grad(both, labels)
-        discriminator = discriminator.with_params(critic.descend(discriminator.params, gradient))
-        _, gradient = generator_gradient(generator, discriminator, noise[1], saturating)
-        generator = generator.with_params(forger.descend(generator.params, gradient))
+        z = rng.standard_normal((2, batch_size, generator.sizes[0]))
+        real, fake = sample(batch_size, rng), generator.outputs(z[0])
+        real = _checks.floats("sample(n, rng)", real, ndim=2, shape=fake.shape)
+        _, grad = discriminator.loss_and_param_grad(np.concatenate([real, fake]), labels)
+        better = critic.descend(discriminator.params, grad)
+        discriminator = discriminator.with_params(better)
+        _, grad = generator_gradient(generator, discriminator, z[1], saturating)
+        better = forger.descend(generator.params, grad)
+        generator = generator.with_params(better)
         if after_step is not None:
             after_step(step, generator, discriminator)
     return generator, discriminator
