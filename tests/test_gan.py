@@ -33,7 +33,7 @@ from adv_companion.gan import (
     wasserstein_1d,
 )
 from adv_companion.models import MLP, LogisticRegression, Network
-from adv_companion.training import train
+from adv_companion.training import Adam, train
 
 LOG2 = math.log(2)
 X, STEP = np.linspace(-12, 20, 32_001, retstep=True)
@@ -210,6 +210,12 @@ def test_the_value_at_the_optimum_does_not_suffer_from_a_d_that_rounds_to_1():
     p, q = normal(0), normal(12)
     assert game_value(p, q, optimal_discriminator(p, q), W) == -math.inf  # the trap
     assert game_value(p, q, None, W) == pytest.approx(2 * jensen_shannon(p, q, W) - math.log(4), abs=1e-9)
+
+
+def test_the_value_survives_a_ratio_that_is_more_than_a_float_can_hold():
+    tiny, even = np.array([1.0, 1e-320]), np.array([0.5, 0.5])
+    known = math.log(2 / 3) + 0.5 * math.log(1 / 3)
+    assert game_value(tiny, even) == pytest.approx(known) == game_value(even, tiny)
 
 
 # Divergences.
@@ -585,7 +591,7 @@ def test_a_small_gan_comes_near_a_one_dimensional_law():
         if step == 1 or step > 1500 and step % 100 == 0:
             (first if step == 1 else last).append(wasserstein_1d(real, generator.outputs(z)[:, 0]))
 
-    for seed in range(5):
+    for seed in range(3):
         rng = np.random.default_rng(seed)
         players = Network([1, 32, 1], rng), MLP([1, 32, 2], rng)
         train_gan(*players, two_bumps, steps=2000, batch_size=128, lr=0.01, rng=rng, after_step=look)
@@ -632,22 +638,20 @@ def test_training_is_repeatable_and_leaves_the_players_as_they_are():
 
 
 @pytest.mark.parametrize("saturating", [True, False])
-def test_the_first_step_is_each_player_s_own_gradient_step(saturating):
-    # Adam's first step has size lr in every coordinate, with the sign of the gradient.
-    players = Network([1, 3, 1], np.random.default_rng(1)), MLP([1, 3, 2], np.random.default_rng(2))
-    rng = np.random.default_rng(5)
-    z = rng.standard_normal((2, 16, 1))
-    real = two_bumps(16, rng)
-    x = np.concatenate([real, players[0].outputs(z[0])])
-    _, of_critic = players[1].loss_and_param_grad(x, np.repeat([1, 0], 16))
-    options = {"steps": 1, "batch_size": 16, "lr": 0.01, "saturating": saturating}
-    generator, critic = train_gan(*players, two_bumps, rng=np.random.default_rng(5), **options)
-    moved = critic.params - players[1].params
-    np.testing.assert_allclose(moved[of_critic != 0], -0.01 * np.sign(of_critic[of_critic != 0]), rtol=1e-3)
-    _, of_forger = generator_gradient(players[0], critic, z[1], saturating)
-    moved = generator.params - players[0].params
-    large = np.abs(of_forger) > 1e-4
-    np.testing.assert_allclose(moved[large], -0.01 * np.sign(of_forger[large]), rtol=1e-3)
+def test_the_players_take_turns_as_written_out_here(saturating):
+    generator, judge = Network([1, 3, 1], np.random.default_rng(1)), MLP([1, 3, 2], np.random.default_rng(2))
+    options = {"steps": 4, "batch_size": 16, "lr": 0.01, "momentum": 0.3, "saturating": saturating}
+    trained = train_gan(generator, judge, two_bumps, rng=np.random.default_rng(5), **options)
+    rng, of_judge, of_generator = np.random.default_rng(5), Adam(0.01, 0.3), Adam(0.01, 0.3)
+    for _ in range(4):
+        z, fresh = rng.standard_normal((2, 16, 1))
+        x = np.concatenate([two_bumps(16, rng), generator.outputs(z)])
+        _, grad = judge.loss_and_param_grad(x, np.repeat([1, 0], 16))
+        judge = judge.with_params(of_judge.descend(judge.params, grad))
+        _, grad = generator_gradient(generator, judge, fresh, saturating)
+        generator = generator.with_params(of_generator.descend(generator.params, grad))
+    np.testing.assert_array_equal(trained[0].params, generator.params)
+    np.testing.assert_array_equal(trained[1].params, judge.params)
 
 
 # The ring.
