@@ -542,6 +542,27 @@ def test_a_gradient_behind_a_gap_of_80_is_tiny_and_not_zero():
 # The smallest game.
 
 
+@pytest.mark.claim("X08", "refutes")
+def test_two_players_who_each_answer_exactly_run_in_circles():
+    corners = np.array([-1.0, 1.0])  # a linear game over [-1, 1] has its best answers there
+    x, seen = 1.0, []
+    for _ in range(10):
+        y = corners[np.argmax(x * corners)]
+        seen.append((x, y))
+        x = corners[np.argmin(corners * y)]
+    assert seen == [(1.0, 1.0), (-1.0, -1.0)] * 5
+
+
+@pytest.mark.claim("X08", "supports")
+@pytest.mark.parametrize("start", [-0.83, 0.4, 1.0])
+def test_small_steps_against_the_exact_maximum_come_to_the_equilibrium(start):
+    x = start
+    for step in range(1, 2001):
+        y = np.sign(x)  # the inner problem, solved exactly; its gradient in x is y (Eq. 62.3)
+        x -= y / step
+    assert abs(x) < 1e-3
+
+
 @pytest.mark.claim("C42", "supports")
 @pytest.mark.parametrize("lr", [0.05, 0.3, 1.0])
 def test_the_three_rules_have_their_closed_forms(lr):
