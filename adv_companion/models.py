@@ -213,10 +213,12 @@ class Network:
         return activations + [activations[-1] @ last_weight + last_bias]
 
     def _to_params(self, activations, grad):
-        pieces = []
-        for weight, active in zip(self.weights[::-1], activations[-2::-1]):
+        weights, pieces = self.weights, []
+        for layer in reversed(range(len(weights))):
+            active = activations[layer]
             pieces += [grad.sum(axis=0), (active.T @ grad).ravel()]
-            grad = (grad @ weight.T) * (active > 0)
+            if layer > 0:  # nobody asks how the loss depends on the inputs
+                grad = (grad @ weights[layer].T) * (active > 0)
         return np.concatenate(pieces[::-1])
 
     def _to_inputs(self, activations, grad):
