@@ -1,0 +1,228 @@
+"""Randomized smoothing: a vote under Gaussian noise, and the radius within which the vote cannot change.
+
+The base model needs ``predict(x) -> (n,)`` and nothing else. Radii and ``sigma`` are in units of ``x``, in l_2.
+"""
+
+import math
+import warnings
+
+import numpy as np
+from scipy.special import betaincinv, logsumexp, ndtri, softmax
+from scipy.stats import binomtest
+
+from adv_companion import _checks
+
+ABSTAIN = -1
+"""The label of a smoothed classifier that has not seen enough votes to answer."""
+
+CHUNK = 2**18
+"""How many numbers of noise are held at once. No answer depends on it."""
+
+
+def certified_radius(p_a, p_b, sigma):
+    """The l_2 radius sigma / 2 * (Phi^-1(p_a) - Phi^-1(p_b)): at any smaller distance the vote keeps its winner.
+
+    With exact probabilities and ``p_a + p_b`` <= 1 no larger radius is true of every classifier. A larger sum can come
+    from two separate bounds: the radius is then true and smaller than need be, and ``p_b`` = 1 - ``p_a`` is better.
+
+    Parameters: ``p_a``, a lower bound on the winner's probability under the noise, ``p_b``, an upper bound on that of
+    any other class, both in [0, 1], numbers or arrays of one shape, ``p_a`` >= ``p_b``; ``sigma`` > 0, the noise's
+    standard deviation. Returns the radius in units of ``sigma``'s, a float or an array; infinite where ``p_a`` is 1 or
+    ``p_b`` is 0, and 0 where they are equal.
+    Raises ValueError where an argument is none of these: ``p_a`` < ``p_b`` would make it negative.
+    Eq. 62.6; Cohen, Rosenfeld and Kolter (2019), Theorem 1.
+    """
+    p_a, p_b = _probabilities("p_a", p_a), _probabilities("p_b", p_b)
+    sigma = _checks.positive("sigma", sigma)
+    if p_a.shape != p_b.shape:
+        raise ValueError(f"p_b must have the shape of p_a, {p_a.shape}, got {p_b.shape}")
+    if (p_a < p_b).any():
+        worst = np.argmin(p_a - p_b)
+        raise ValueError(f"p_a must be at least p_b, got {p_a.flat[worst]} below {p_b.flat[worst]}: no class leads")
+    radius, leads = np.zeros(p_a.shape), p_a > p_b
+    radius[leads] = sigma / 2 * (ndtri(p_a[leads]) - ndtri(p_b[leads]))
+    return radius if radius.ndim else float(radius)
+
+
+def lower_confidence_bound(count, n, alpha):
+    """Clopper and Pearson's one-sided bound: below the true probability in at least 1 - alpha of all samples.
+
+    It is the p for which ``count`` or more of ``n`` have probability ``alpha``; 0 for none of n, alpha^(1/n) for all.
+
+    Parameters: ``count``, integers from 0 to ``n``, one or an array; ``n`` >= 1; ``alpha`` in (0, 1). Returns p, a
+    float or an array. Raises ValueError where an argument is none of these.
+    Section 62.6; Clopper and Pearson (1934).
+    """
+    n, alpha = _checks.count("n", n, low=1), _open_unit("alpha", alpha)
+    count = _checks._array("count", count)
+    if count.dtype.kind not in "iu" or count.size == 0:
+        raise ValueError(f"count must hold integers, got {count.dtype} values of shape {count.shape}")
+    if count.min() < 0 or count.max() > n:
+        raise ValueError(f"count must lie between 0 and n = {n}, got {count.min()} to {count.max()}")
+    count = count.astype(np.int64)
+    bound = np.where(count == 0, 0.0, betaincinv(np.maximum(count, 1), n - count + 1, alpha))
+    return bound if bound.ndim else float(bound)
+
+
+def largest_radius(n, alpha, sigma):
+    """The radius that ``n`` unanimous votes certify, sigma * Phi^-1(alpha^(1/n)); no point can get more from n draws.
+
+    Parameters: ``n`` >= 1; ``alpha`` in (0, 1); ``sigma`` > 0. Returns a float >= 0, in units of ``sigma``'s: 0 where
+    even n unanimous votes leave one half possible. Raises ValueError where an argument is none of these.
+    Section 62.6; Cohen, Rosenfeld and Kolter (2019), section 3.2.
+    """
+    p_a = lower_confidence_bound(n, n, alpha)
+    return certified_radius(max(p_a, 0.5), min(1 - p_a, 0.5), sigma)
+
+
+class SmoothedClassifier:
+    """The majority vote of a model under Gaussian noise N(0, sigma^2 I), estimated by Monte Carlo.
+
+    Noise is drawn ``CHUNK`` numbers at a time, so memory stays bounded whatever ``n`` is. Each row of a batch has a
+    stream of random numbers of its own, spawned from ``rng`` by its place: what a row gets depends neither on the
+    other rows nor on ``CHUNK``. A second call with the same ``rng`` draws fresh noise.
+
+    Parameters: ``model`` with ``predict(x)``, labels 0 to ``n_classes`` - 1; ``sigma`` > 0 in units of ``x``;
+    ``n_classes`` >= 2. Raises ValueError where an argument is none of these, and later if a label is out of range.
+    Section 62.6; Cohen, Rosenfeld and Kolter (2019).
+    """
+
+    def __init__(self, model, sigma, n_classes):
+        if not callable(getattr(model, "predict", None)):
+            raise ValueError(f"model must have a method predict(x), got {type(model).__name__}")
+        self.model = model
+        self.sigma = _checks.positive("sigma", sigma)
+        self.n_classes = _checks.count("n_classes", n_classes, low=2)
+
+    def votes(self, x, n, rng):
+        """How often each class is answered at ``x`` plus noise. Returns integers (m, n_classes), each row adding to n.
+
+        Parameters: ``x`` (m, d) float; ``n`` >= 1 draws a row; ``rng`` a ``numpy.random.Generator``.
+        Raises ValueError where an argument is none of these.
+        """
+        x, streams = _points(x, rng)
+        return self._votes(x, _checks.count("n", n, low=1), streams)
+
+    def predict(self, x, n, alpha, rng):
+        """The winners of ``n`` votes, ``ABSTAIN`` where the lead is too small to trust.
+
+        A class is returned if a two-sided binomial test of the two top counts against a fair coin has p-value at most
+        ``alpha``. Then the probability that the answer is not the true winner is at most ``alpha``, for each row.
+
+        Parameters: ``x`` (m, d) float; ``n`` >= 1 draws a row; ``alpha`` in (0, 1); ``rng`` a
+        ``numpy.random.Generator``. Returns labels (m,). Warns where n is so small that every answer is ``ABSTAIN``.
+        Raises ValueError where an argument is none of these.
+        Section 62.6; Cohen, Rosenfeld and Kolter (2019), PREDICT; Hung and Fithian (2019) for the test.
+        """
+        n, alpha = _checks.count("n", n, low=1), _open_unit("alpha", alpha)
+        if 2 * 0.5**n > alpha:
+            _warn_that_all_abstain(n, alpha, math.ceil(1 - math.log2(alpha)))
+        votes = self.votes(x, n, rng)
+        winners, ranked = votes.argmax(axis=1), np.sort(votes, axis=1)
+        tests = [binomtest(int(first), int(first + second)) for second, first in ranked[:, -2:]]
+        return np.where([test.pvalue <= alpha for test in tests], winners, ABSTAIN)
+
+    def certify(self, x, n0, n, alpha, rng):
+        """The winners and the l_2 radii within which they stay the winners, each with confidence 1 - alpha.
+
+        ``n0`` votes choose a class, ``n`` fresh ones bound its probability from below; the other classes share the
+        rest, p_b = 1 - p_a. With probability at most ``alpha`` for each row, the certificate is wrong.
+
+        Parameters: ``x`` (m, d) float; ``n0``, ``n`` >= 1 draws a row; ``alpha`` in (0, 1); ``rng`` a
+        ``numpy.random.Generator``. Returns classes (m,) and radii (m,) in units of ``x``; ``ABSTAIN`` and 0 where
+        the bound does not exceed one half. Warns where ``n`` is so small that it never can.
+        Raises ValueError where an argument is none of these.
+        Section 62.6, Eq. 62.6; Cohen, Rosenfeld and Kolter (2019), CERTIFY.
+        """
+        n0, n = _checks.count("n0", n0, low=1), _checks.count("n", n, low=1)
+        alpha = _open_unit("alpha", alpha)
+        if lower_confidence_bound(n, n, alpha) <= 0.5:
+            _warn_that_all_abstain(n, alpha, math.floor(-math.log2(alpha)) + 1)
+        x, streams = _points(x, rng)
+        chosen = self._votes(x, n0, streams).argmax(axis=1)
+        agreeing = self._votes(x, n, streams)[np.arange(len(x)), chosen]
+        p_a = np.maximum(lower_confidence_bound(agreeing, n, alpha), 0.5)
+        return np.where(p_a > 0.5, chosen, ABSTAIN), certified_radius(p_a, 1 - p_a, self.sigma)
+
+    def _votes(self, x, n, streams):
+        votes = np.zeros((len(x), self.n_classes), dtype=np.int64)
+        rows = max(1, CHUNK // x.shape[1])
+        buffer = np.empty((min(n, rows), x.shape[1]), dtype=x.dtype)
+        for point, stream, vote in zip(x, streams, votes):
+            for done in range(0, n, rows):
+                noisy = buffer[: n - done]
+                stream.standard_normal(out=noisy, dtype=noisy.dtype)
+                noisy *= self.sigma
+                noisy += point
+                answers = _checks.labels("model.predict(x)", self.model.predict(noisy), len(noisy), self.n_classes)
+                vote += np.bincount(answers, minlength=self.n_classes)
+        return votes
+
+
+class NoiseAveraged:
+    """A model's probabilities, averaged over fixed noise: a smooth stand-in for the vote, which ``pgd`` can climb.
+
+    The loss is -log of the mean over the noise of exp(-loss): the cross-entropy of the averaged probability of y. With
+    the noise fixed it is an ordinary function of x with an exact gradient. It only guides the attack; whether
+    the vote has changed is for ``SmoothedClassifier.predict`` to say.
+
+    Parameters: ``model`` with ``loss`` and ``loss_and_input_grad``; ``noise`` (m, d) float, its rows draws of
+    N(0, sigma^2 I). Raises ValueError where an argument is none of these. Section 62.6; Salman et al. (2019).
+    """
+
+    def __init__(self, model, noise):
+        if not callable(getattr(model, "loss_and_input_grad", None)):
+            raise ValueError(f"model must have a method loss_and_input_grad(x, y), got {type(model).__name__}")
+        self.model = model
+        self.noise = _checks.floats("noise", noise, ndim=2).copy()
+
+    def loss(self, x, y):
+        """The losses (n,), in nats, of inputs (n, d) with labels (n,)."""
+        points, labels = self._everywhere(x, y)
+        losses = self.model.loss(points, labels).reshape(len(y), -1)
+        return math.log(len(self.noise)) - logsumexp(-losses, axis=1)
+
+    def loss_and_input_grad(self, x, y):
+        """The losses (n,) and their gradients (n, d): the draws' gradients, weighted by how right each draw is."""
+        points, labels = self._everywhere(x, y)
+        losses, gradients = self.model.loss_and_input_grad(points, labels)
+        losses = losses.reshape(len(y), -1)
+        weights = softmax(-losses, axis=1)[:, None, :]
+        gradient = (weights @ gradients.reshape(*losses.shape, -1))[:, 0]
+        return math.log(len(self.noise)) - logsumexp(-losses, axis=1), gradient
+
+    def _everywhere(self, x, y):
+        """Each point at each draw of the noise (n * m, d), and the labels to go with them."""
+        x = _checks.floats("x", x, ndim=2, shape=(None, self.noise.shape[1]))
+        y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max)
+        return (x[:, None] + self.noise).reshape(-1, x.shape[1]), np.repeat(y, len(self.noise))
+
+
+def _points(x, rng):
+    """``x`` in a precision that noise can be drawn in, and a stream of random numbers for each of its rows."""
+    x = _checks.floats("x", x, ndim=2)
+    x = x if x.dtype == np.float32 else x.astype(np.float64)
+    return x, _checks.generator("rng", rng).spawn(len(x))
+
+
+def _warn_that_all_abstain(n, alpha, enough):
+    warnings.warn(
+        f"n = {n} votes are too few at alpha = {alpha}: even if all agree, the answer is ABSTAIN; "
+        f"it takes n >= {enough}",
+        stacklevel=3,
+    )
+
+
+def _probabilities(name, value):
+    array = _checks._array(name, value)
+    array = _checks.floats(name, array, ndim=array.ndim).astype(np.float64)
+    if array.min() < 0 or array.max() > 1:
+        raise ValueError(f"{name} must lie in [0, 1], got {array.min()} to {array.max()}")
+    return array
+
+
+def _open_unit(name, value):
+    number = _checks.real(name, value, low=0, high=1)
+    if number in (0, 1):
+        raise ValueError(f"{name} must lie strictly between 0 and 1, got {value!r}")
+    return number
