@@ -142,7 +142,8 @@ class SmoothedClassifier:
         chosen = self._votes(x, n0, streams).argmax(axis=1)
         agreeing = self._votes(x, n, streams)[np.arange(len(x)), chosen]
         p_a = np.maximum(lower_confidence_bound(agreeing, n, alpha), 0.5)
-        return np.where(p_a > 0.5, chosen, ABSTAIN), certified_radius(p_a, 1 - p_a, self.sigma)
+        radii = certified_radius(p_a, 1 - p_a, self.sigma)
+        return np.where(p_a > 0.5, chosen, ABSTAIN), radii
 
     def _votes(self, x, n, streams):
         votes = np.zeros((len(x), self.n_classes), dtype=np.int64)
