@@ -16,7 +16,7 @@ ABSTAIN = -1
 """The label of a smoothed classifier that has not seen enough votes to answer."""
 
 CHUNK = 2**18
-"""How many numbers of noise are held at once. No answer depends on it."""
+"""How many numbers of noise are held at once, or one row of ``x`` if that is longer. No answer depends on it."""
 
 
 def certified_radius(p_a, p_b, sigma):
@@ -27,8 +27,8 @@ def certified_radius(p_a, p_b, sigma):
 
     Parameters: ``p_a``, a lower bound on the winner's probability under the noise, ``p_b``, an upper bound on that of
     any other class, both in [0, 1], numbers or arrays of one shape, ``p_a`` >= ``p_b``; ``sigma`` > 0, the noise's
-    standard deviation. Returns the radius in units of ``sigma``'s, a float or an array; infinite where ``p_a`` is 1 or
-    ``p_b`` is 0, and 0 where they are equal.
+    standard deviation. Returns the radius, a float or an array, in the units of ``sigma``: infinite where ``p_a`` is 1
+    or ``p_b`` is 0, and 0 where they are equal.
     Raises ValueError where an argument is none of these: ``p_a`` < ``p_b`` would make it negative.
     Eq. 62.6; Cohen, Rosenfeld and Kolter (2019), Theorem 1.
     """
@@ -67,7 +67,7 @@ def lower_confidence_bound(count, n, alpha):
 def largest_radius(n, alpha, sigma):
     """The radius that ``n`` unanimous votes certify, sigma * Phi^-1(alpha^(1/n)); no point can get more from n draws.
 
-    Parameters: ``n`` >= 1; ``alpha`` in (0, 1); ``sigma`` > 0. Returns a float >= 0, in units of ``sigma``'s: 0 where
+    Parameters: ``n`` >= 1; ``alpha`` in (0, 1); ``sigma`` > 0. Returns a float >= 0, in the units of ``sigma``: 0 where
     even n unanimous votes leave one half possible. Raises ValueError where an argument is none of these.
     Section 62.6; Cohen, Rosenfeld and Kolter (2019), section 3.2.
     """
