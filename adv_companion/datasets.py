@@ -106,20 +106,31 @@ def chapter_demo(seed=1301, n=400, law=DEMO):
     return x[train], y[train], x[test], y[test]
 
 
-def two_moons(n, rng, noise=0.1):
+def two_moons(n, rng, noise=0.1, degrees=0.0):
     """Two interleaved half circles of radius 1, one a class, with normal noise.
 
+    A half turn about their centre (1/2, 1/4) carries each moon onto the other.
+
     Parameters: ``n`` >= 2 points, class 1 getting the odd one; ``rng`` a ``numpy.random.Generator``; ``noise`` >= 0,
-    the standard deviation a coordinate. Returns ``x`` (n, 2) and ``y`` (n,) labels 0/1, in random order.
+    the standard deviation a coordinate; ``degrees`` by which all is turned about the centre, counterclockwise.
+    Returns ``x`` (n, 2) and ``y`` (n,) labels 0/1, in random order.
     Raises ValueError where an argument is none of these. Sections 62.1.2 and 62.4.1.
     """
     n, rng = _checks.count("n", n, low=2), _checks.generator("rng", rng)
     noise = _checks.real("noise", noise, low=0)
+    turn = math.radians(_checks.real("degrees", degrees))
     y = rng.permutation(np.arange(n) % 2 if n % 2 == 0 else (np.arange(n) + 1) % 2)
     angle = rng.uniform(0, np.pi, size=n)
     upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     lower = np.stack([1 - np.cos(angle), 0.5 - np.sin(angle)], axis=1)
-    return np.where(y[:, None] == 1, lower, upper) + noise * rng.standard_normal((n, 2)), y
+    x = np.where(y[:, None] == 1, lower, upper) + noise * rng.standard_normal((n, 2))
+    if turn == 0:
+        return x, y  # to the last bit what was drawn
+    rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+    return (x - _MOONS_CENTRE) @ rotation.T + _MOONS_CENTRE, y
+
+
+_MOONS_CENTRE = np.array([0.5, 0.25])
 
 
 def digits(n_test=500, seed=0):

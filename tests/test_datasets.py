@@ -275,6 +275,23 @@ def test_the_moons_are_even_along_their_arcs_and_their_noise_is_normal():
     assert np.ptp(np.diff(np.flatnonzero(y))) > 3  # in random order
 
 
+def test_the_moons_turn_counterclockwise_about_their_centre_noise_and_all():
+    x, y = two_moons(50, np.random.default_rng(12))
+    for degrees in (0, 35, -90, 180, 540.0):
+        turned, labels = two_moons(50, np.random.default_rng(12), degrees=degrees)
+        np.testing.assert_array_equal(labels, y)
+        z = (x - [0.5, 0.25]) @ [1, 1j] * np.exp(1j * np.radians(degrees))  # as complex numbers
+        np.testing.assert_allclose(turned, np.column_stack([z.real + 0.5, z.imag + 0.25]), atol=1e-14)
+    np.testing.assert_array_equal(two_moons(50, np.random.default_rng(12), degrees=0)[0], x)
+
+
+def test_half_a_turn_carries_each_moon_onto_the_other():
+    x, y = two_moons(400, np.random.default_rng(12), noise=0, degrees=180)
+    np.testing.assert_allclose(np.hypot(*x[y == 1].T), 1, rtol=1e-12)
+    np.testing.assert_allclose(np.hypot(*(x[y == 0] - [1, 0.5]).T), 1, rtol=1e-12)
+    assert (x[y == 1, 1] >= 0).all() and (x[y == 0, 1] <= 0.5).all()
+
+
 def test_the_generator_alone_decides_the_moons():
     draws = [two_moons(20, np.random.default_rng(seed))[0] for seed in (12, 12, 13)]
     np.testing.assert_array_equal(draws[0], draws[1])
@@ -344,7 +361,7 @@ NOT_A_COVARIANCE = not_an_array(2, 2) | {
             eps=NOT_A_BUDGET,
             p=NOT_AN_EXPONENT,
         ),
-        *refusals(two_moons, MOONS, n=NOT_A_COUNT | {"one": 1}, rng=NOT_A_GENERATOR, noise=NOT_A_BUDGET),
+        *refusals(two_moons, MOONS, n=NOT_A_COUNT | {"one": 1}, rng=NOT_A_GENERATOR, noise=NOT_A_BUDGET, degrees=NOT_A_NUMBER),
         *refusals(digits, {"n_test": 5, "seed": 1}, n_test=NOT_A_POSITIVE_COUNT | {"all": 1797}, seed=NOT_A_COUNT),
         *refusals(DEMO.best_robust_accuracy, {"eps": 0.1}, eps=NOT_A_BUDGET),
         *refusals(
