@@ -127,16 +127,17 @@ class DomainAdversarialNetwork:
         Raises ValueError where an argument is none of these. Section 62.4.1; Ganin et al. (2016).
         """
         x_source, x_target = self._pair(x_source, x_target, same_rows=True)
-        y_source = _checks.labels("y_source", y_source, len(x_source), self.classifier.sizes[-1])
+        y_source, n = self._labels(y_source, len(x_source)), len(x_source)
         _, label_gradient = self.classifier.loss_and_param_grad(x_source, y_source)
         to_extractor, to_label_head = np.split(label_gradient, [self._cut])
 
-        x, domain = np.concatenate([x_source, x_target]), np.repeat([0, 1], len(x_source))
+        x, domain = np.concatenate([x_source, x_target]), np.repeat([0, 1], n)
         features = self.reversal.forward(self.features(x))
         _, to_features = self.domain_head.loss_and_input_grad(features, domain)
         _, to_domain_head = self.domain_head.loss_and_param_grad(features, domain)
-        passed_on = self.reversal.backward(to_features / len(x_source)) * (features > 0)  # and through the ReLU
-        return to_extractor + self.extractor.param_grad(x, passed_on), to_label_head, 2 * to_domain_head
+        passed_on = self.reversal.backward(to_features / n) * (features > 0)  # and the ReLU
+        to_extractor = to_extractor + self.extractor.param_grad(x, passed_on)
+        return to_extractor, to_label_head, 2 * to_domain_head  # two means added
 
     def fit(self, x_source, y_source, x_target, *, epochs, batch_size, lr, rng, schedule=None, after_epoch=None):
         """Let the three networks descend at once, by Adam on minibatches. Returns the trained network; this one stays.
@@ -151,7 +152,7 @@ class DomainAdversarialNetwork:
         Raises ValueError where an argument is none of these. Section 62.4.1; Ganin et al. (2016).
         """
         x_source, x_target = self._pair(x_source, x_target)
-        y_source = _checks.labels("y_source", y_source, len(x_source), self.classifier.sizes[-1])
+        y_source = self._labels(y_source, len(x_source))
         epochs, batch_size = _checks.count("epochs", epochs, low=1), _checks.count("batch_size", batch_size, low=1)
         if schedule is not None and not callable(schedule):
             raise ValueError(f"schedule must be None or a function of progress, got {schedule!r}")
@@ -171,6 +172,9 @@ class DomainAdversarialNetwork:
                 after_epoch(epoch, network)
         network.reversal = self.reversal
         return network
+
+    def _labels(self, y_source, n):
+        return _checks.labels("y_source", y_source, n, self.classifier.sizes[-1])
 
     def _pair(self, x_source, x_target, same_rows=False):
         features = self.classifier.sizes[0]
