@@ -135,7 +135,7 @@ class DomainAdversarialNetwork:
         features = self.reversal.forward(self.features(x))
         _, to_features = self.domain_head.loss_and_input_grad(features, domain)
         _, to_domain_head = self.domain_head.loss_and_param_grad(features, domain)
-        passed_on = self.reversal.backward(to_features / n) * (features > 0)  # and the ReLU
+        passed_on = self.reversal.backward(to_features / n) * (features > 0)  # ReLU
         to_extractor = to_extractor + self.extractor.param_grad(x, passed_on)
         return to_extractor, to_label_head, 2 * to_domain_head  # two means added
 
