@@ -121,6 +121,7 @@ def test_a_domain_head_of_one_logit_cannot_be_made():
 # The gradients.
 
 
+@pytest.mark.claim("X06", "supports")
 @pytest.mark.claim("C43", "supports")
 @pytest.mark.parametrize("sizes", [{}, {"domain_hidden": ()}, {"feature_sizes": (3, 4), "label_sizes": (3,)}], ids=str)
 @pytest.mark.parametrize("lambda_", [0, 0.7, 3])
@@ -143,6 +144,7 @@ def test_each_network_descends_the_finite_difference_gradient_of_its_own_objecti
     assert start == len(network.params)
 
 
+@pytest.mark.claim("X06", "limits")
 @pytest.mark.claim("C43", "supports")
 def test_lambda_scales_the_extractors_gradient_alone():
     data = some_data()
