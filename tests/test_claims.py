@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 
 import claims
 import nbformat
@@ -15,6 +16,7 @@ TESTS = claims.marked_tests()
 SIXTY = [f"C{number:02}" for number in range(1, 61)]
 
 
+@cache
 def markdown_of(page):
     return "\n".join(cell.source for cell in nbformat.read(ROOT / page, 4).cells if cell.cell_type == "markdown")
 
