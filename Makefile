@@ -12,7 +12,7 @@ NB      ?=
 bin       := $(VENV)/bin
 installed := $(VENV)/.installed
 
-# loadfile keeps the cells of a notebook on one worker, in their order.
+# loadfile keeps the cells of a notebook on one worker, in their order, and trains what the tests of a file share once.
 NBVAL := $(bin)/python -m pytest --nbval --nbval-current-env -n $(WORKERS) --dist loadfile -p no:cacheprovider -q
 
 # A warning of Sphinx is said once and then forgotten by an incremental build, so each build starts clean.
@@ -47,7 +47,7 @@ lab: $(installed)  ## open the notebooks in JupyterLab
 test: test-unit test-notebooks test-book  ## run every check
 
 test-unit: $(installed)  ## test the functions, and the gate itself
-	$(bin)/python -m pytest tests -n $(WORKERS) -q --ignore=tests/test_notebooks.py
+	$(bin)/python -m pytest tests -n $(WORKERS) --dist loadfile -q --ignore=tests/test_notebooks.py
 
 test-notebooks: $(installed)  ## run every notebook and compare with what it recorded
 	$(bin)/python -m pytest tests/test_notebooks.py -n $(WORKERS) -q -p no:cacheprovider
