@@ -493,22 +493,40 @@ def test_with_three_classes_the_largest_loss_can_be_right_beside_a_mistake():
     np.testing.assert_array_equal(pgd(model, x, y, 1.0, restarts=20), line[[losses.argmax()]])
 
 
+def l_2_walk(model, x, y, eps, rule):
+    """Ten steps of PGD under l_2, a tenth of 2.5 eps times what the rule makes of the gradient."""
+    z = x
+    for _ in range(10):
+        z = project(z + 0.25 * eps * rule(model.loss_and_input_grad(z, y)[1]), x, eps, 2)
+    return z
+
+
+def at_length_one(g):
+    g = g / np.abs(g).max(axis=1, keepdims=True)  # so that no square underflows
+    return g / np.linalg.norm(g, axis=1, keepdims=True)
+
+
 @pytest.mark.claim("X02", "supports")
-def test_under_l_inf_the_signed_step_is_the_best_step():
-    g = np.random.default_rng(26).standard_normal((50, 9))
-    np.testing.assert_allclose(np.sum(g * 0.3 * np.sign(g), axis=1), 0.3 * dual_norm(g, math.inf))
+@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
+def test_under_l_2_the_gradient_at_length_one_reaches_the_best_of_a_linear_score(scale):
+    model, x, y = logistic_problem(27, n=10, d=64)
+    model = LogisticRegression(scale * model.coef, 0.0)
+    moved = model.logits(l_2_walk(model, x, y, 0.5, at_length_one))[:, 1] - model.logits(x)[:, 1]
+    np.testing.assert_allclose(np.abs(moved), 0.5 * np.linalg.norm(model.coef))
 
 
 @pytest.mark.claim("X02", "limits")
-def test_under_l_2_signed_steps_and_the_l_2_projection_stop_short_on_a_linear_score():
-    model, x, y = logistic_problem(27, n=1, d=64)
-    z = x
-    for _ in range(40):
-        z = project(z + 0.1 * np.sign(model.loss_and_input_grad(z, y)[1]), x, 1.0, 2)
-    gained = np.abs(model.logits(z)[:, 1] - model.logits(x)[:, 1])
-    best = np.linalg.norm(model.coef)
-    np.testing.assert_allclose(gained, np.abs(model.coef).sum() / 8, rtol=1e-9)
-    assert gained < 0.9 * best
+def test_under_l_2_the_gradient_itself_does_not_cross_the_ball_and_signs_cross_it_askew():
+    model, x, y = logistic_problem(27, n=10, d=64)
+    best = 0.5 * np.linalg.norm(model.coef)
+    signs = l_2_walk(model, x, y, 0.5, lambda g: at_length_one(np.sign(g)))
+    gained = np.abs(model.logits(signs)[:, 1] - model.logits(x)[:, 1])
+    np.testing.assert_allclose(gained, 0.5 * np.abs(model.coef).sum() / 8, rtol=1e-9)
+    assert (gained < 0.9 * best).all()
+    confident = np.where(model.logits(x)[:, 1] > 0, 1, 0)  # the labels that the model gives anyway
+    calm = LogisticRegression(model.coef / 20, 0.0)
+    itself = l_2_walk(calm, x, confident, 0.5, lambda g: g)
+    assert np.linalg.norm(itself - x, axis=1).max() < 0.5 / 2
 
 
 # The random start.

@@ -16,6 +16,7 @@ from adv_companion.danskin import (
 )
 from adv_companion.datasets import chapter_demo, digits
 from adv_companion.models import MLP, LogisticRegression
+from adv_companion.norms import dual_norm
 from adv_companion.training import train
 
 P = [1, 2, math.inf]
@@ -193,6 +194,26 @@ def test_a_directional_derivative_is_the_largest_slope_over_all_maximisers():
     assert before == pytest.approx(min(slopes), abs=1e-6)
     assert after - before > 0.1
     assert danskin_gradient(model, x, y, lambda *b: fgsm(*b, eps)) @ v == pytest.approx(slopes[1]), "sign(0) = 0"
+
+
+@pytest.mark.claim("X03", "limits")
+def test_a_loss_that_jumps_in_delta_breaks_the_formula_too():
+    # h(delta) + theta delta: the slope in theta is delta, as continuous as can be, but h has a lone peak at 0.
+    line = np.linspace(0, 1, 100_001)[1:]
+
+    def phi(theta):
+        return max(0.0, (-(line**2) + theta * (1 + line)).max())  # at delta = 0, or at delta = 1 + t with h = -t^2
+
+    assert phi(-0.01) == 0 and phi(0.01) == pytest.approx(0.01 + 0.01**2 / 4, abs=1e-7)  # slopes 0 and 1; Eq. 62.3 says 0
+
+
+@pytest.mark.claim("C21", "limits")
+def test_a_step_against_the_gradient_at_one_maximiser_can_raise_the_maximum():
+    def phi(theta):
+        return max(theta[0] * delta + theta[1] / 2 for delta in (-1.0, 1.0))
+
+    downhill = -0.01 * np.array([1.0, 0.5])  # at theta = 0, against the gradient at delta = 1
+    assert phi(downhill) == pytest.approx(0.0075) and phi([0, -0.01]) == pytest.approx(-0.005)
 
 
 def bump(theta, delta):
@@ -402,6 +423,16 @@ def lead_of_many_steps(networks, data, eps):
     """What training on PGD keeps under PGD beyond what training on one step keeps."""
     many, one = (mean_accuracy(networks(kind, eps), data, steps(eps, 40, 5)) for kind in ("PGD-7", "one step"))
     return many - one
+
+
+@pytest.mark.claim("C12", "limits")
+def test_the_logistic_loss_has_a_gap_to_its_surrogate_and_one_step_misses_nothing():
+    x, y, _, _ = chapter_demo()
+    model = LogisticRegression.fit(x, y)
+    loss, gradient = model.loss_and_input_grad(x, y)
+    surrogate = np.mean(loss + dual_norm(gradient, math.inf))
+    one, many = (robust_loss(model, x, y, attack) for attack in (lambda *b: fgsm(*b, 1.0), lambda *b: pgd(*b, 1.0)))
+    assert one - surrogate > 0.5 and many - one < 1e-12
 
 
 @pytest.mark.claim("C12", "limits")

@@ -9,6 +9,7 @@ from helpers import NOT_AN_EXPONENT, NOT_A_NUMBER, NOT_A_POSITIVE_COUNT, NOT_INP
 from helpers import assert_refused, frozen, not_an_array, refusals
 from scipy.optimize import brentq, linprog, minimize
 from scipy.spatial.distance import cdist
+from scipy.special import ndtr
 
 from adv_companion.attacks import accuracy, fgsm, pgd, smallest_budget
 from adv_companion.datasets import chapter_demo, digits
@@ -316,6 +317,27 @@ def test_copies_of_the_same_features_let_the_score_grow_as_fast_as_the_swing():
         wide_w, wide_x = np.repeat(w, copies), np.repeat(x, copies, axis=1)
         swing = 0.01 * np.abs(wide_w).sum()
         np.testing.assert_allclose(swing / (wide_x @ wide_w).std(), 0.01 * np.abs(w).sum() / (x @ w).std(), rtol=1e-12)
+
+
+def attacked_accuracy(mean, d, eps, rng, n=4000):
+    """Of the rule that adds up d features, each normal (mean y, 1), when every feature is moved by eps against y."""
+    y = rng.choice([-1, 1], n)
+    score = (mean * y[:, None] + rng.standard_normal((n, d))).sum(axis=1)
+    return np.mean(y * score > d * eps)
+
+
+@pytest.mark.claim("X10", "supports")
+def test_with_weak_features_more_dimensions_leave_less_under_the_same_budget():
+    rng = np.random.default_rng(15)
+    left = [attacked_accuracy(2 / math.sqrt(d), d, 0.5, rng) for d in (1, 16, 100)]
+    np.testing.assert_allclose(left, ndtr([1.5, 0, -3]), atol=0.03)
+
+
+@pytest.mark.claim("X10", "limits")
+def test_with_strong_features_more_dimensions_leave_more_though_the_swing_grows_as_fast():
+    rng = np.random.default_rng(16)
+    left = [attacked_accuracy(1.0, d, 0.5, rng) for d in (1, 16, 100)]
+    np.testing.assert_allclose(left, ndtr([0.5, 2, 5]), atol=0.03)
 
 
 # C01 and C02: a network on digits.
