@@ -8,20 +8,28 @@ PYTHON  ?= python3
 PORT    ?= 8000
 WORKERS ?= 2
 NB      ?=
+COURSE  ?= course
+STUDENT ?=
 
 bin       := $(VENV)/bin
 installed := $(VENV)/.installed
+
+# An instructor's environment stands apart: no reader installs it.
+INSTRUCTOR ?= .venv-instructor
+teach      := $(INSTRUCTOR)/bin/python
+ready      := $(INSTRUCTOR)/.installed
 
 # loadfile keeps the cells of a notebook on one worker, in their order, and trains what the tests of a file share once.
 NBVAL := $(bin)/python -m pytest --nbval --nbval-current-env -n $(WORKERS) --dist loadfile -p no:cacheprovider -q
 
 # A warning of Sphinx is said once and then forgotten by an incremental build, so each build starts clean.
-# $(1) is the folder that receives _build/html.
+# $(1) is the folder that receives _build/html, $(2) the folder with the sources.
 build_book = rm -rf $(1)/_build/html $(1)/_build/.doctrees && \
-	$(bin)/jupyter-book build . --path-output $(1) -W -n --keep-going -q
+	$(bin)/jupyter-book build $(2) --path-output $(1) -W -n --keep-going -q
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test test-unit test-notebooks test-book test-portability record lock clean distclean
+.PHONY: help book serve lab test test-unit test-notebooks test-book test-portability record lock clean distclean \
+	assignment grade test-grading time-grading
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,9 +42,22 @@ $(installed): requirements.txt pyproject.toml
 	$(bin)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-book: $(installed)  ## build the book into _build/html
-	@$(call build_book,.)
+$(ready): requirements-instructor.txt pyproject.toml
+	test -x $(teach) || $(PYTHON) -m venv $(INSTRUCTOR)
+	$(teach) -m pip install --quiet --require-hashes -r requirements-instructor.txt
+	$(teach) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+ifeq ($(STUDENT),)
+book: $(installed)  ## build the book into _build/html (STUDENT=1: without answers, into _build/student)
+	@$(call build_book,.,.)
 	@echo "$(CURDIR)/_build/html/index.html"
+else
+book: $(installed) $(ready)
+	@$(teach) tools/student_book.py _build/student-source
+	@$(call build_book,_build/student,_build/student-source)
+	@echo "$(CURDIR)/_build/student/_build/html/index.html"
+endif
 
 serve: book  ## build the book and show it in a browser on this machine
 	$(bin)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
@@ -47,7 +68,7 @@ lab: $(installed)  ## open the notebooks in JupyterLab
 test: test-unit test-notebooks test-book  ## run every check
 
 test-unit: $(installed)  ## test the functions, and the gate itself
-	$(bin)/python -m pytest tests -n $(WORKERS) --dist loadfile -q --ignore=tests/test_notebooks.py
+	$(bin)/python -m pytest tests -n $(WORKERS) --dist loadfile -q --ignore=tests/test_notebooks.py --ignore=tests/grading
 
 test-notebooks: $(installed)  ## run every notebook and compare with what it recorded
 	$(bin)/python -m pytest tests/test_notebooks.py -n $(WORKERS) -q -p no:cacheprovider
@@ -55,7 +76,7 @@ test-notebooks: $(installed)  ## run every notebook and compare with what it rec
 	$(NBVAL) chapters exercises
 
 test-book: $(installed)  ## build the book in a folder of its own, any warning an error
-	@$(call build_book,_build/test)
+	@$(call build_book,_build/test,.)
 	@echo "$$(find _build/test/_build/html/_sources -type f | wc -l) pages built without a warning"
 
 test-portability: $(installed)  ## compare the notebooks again as older processors would run them
@@ -68,11 +89,26 @@ lock:  ## write requirements.txt from requirements.in
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
 	$(PYTHON) -m venv "$$tools" && "$$tools/bin/python" -m pip install --quiet uv==0.13.9 && \
 	"$$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--custom-compile-command "make lock" requirements.in -o requirements.txt
+		--custom-compile-command "make lock" requirements.in -o requirements.txt && \
+	"$$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--custom-compile-command "make lock" requirements-instructor.in -o requirements-instructor.txt
+
+assignment: $(ready)  ## instructors: make assignment NAME=hw1 PICK="tradeoff:1 tradeoff:2"
+	@$(teach) tools/assignment.py --course "$(COURSE)" --name="$(NAME)" --pick="$(PICK)"
+
+grade: $(ready)  ## instructors: make grade NAME=hw1 SUBMISSIONS=folder
+	@$(teach) tools/grade.py --course "$(COURSE)" --name="$(NAME)" --submissions="$(SUBMISSIONS)" --workers $(WORKERS) \
+		$(if $(ROSTER),--roster="$(ROSTER)") $(if $(MANUAL),--manual="$(MANUAL)") $(if $(DUE),--due="$(DUE)")
+
+test-grading: $(installed) $(ready)  ## run the instructors' pipeline from end to end (minutes)
+	$(teach) -m pytest tests/grading -q -p no:cacheprovider
+
+time-grading: $(ready)  ## grade 30 submissions, and print time and memory
+	$(teach) tools/time_grading.py
 
 clean:  ## remove what was built, and caches
 	rm -rf _build .pytest_cache adv_companion.egg-info
-	find . -path ./$(VENV) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
+	find . \( -path ./$(VENV) -o -path ./$(INSTRUCTOR) \) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
 
-distclean: clean  ## remove .venv too
-	rm -rf .venv
+distclean: clean  ## remove the environments too
+	rm -rf .venv .venv-instructor

@@ -2,13 +2,11 @@
 untouched stub and every wrong answer of tests/wrong_answers. The cells run here without a kernel and without nbgrader.
 """
 
-import importlib.util
 import re
-from pathlib import Path
 
 import matplotlib
 import pytest
-from exercises import HIDDEN, REGION, exercises, kind, names, read, run, stubbed, tagged
+from exercises import HIDDEN, REGION, exercises, kind, names, read, run, stubbed, tagged, wrong_answers
 
 matplotlib.use("Agg")
 
@@ -27,14 +25,6 @@ RUBRIC = re.compile(r"^\| points[^\n]*\n\|[-| ]+\n(?P<rows>(?:\|[^\n]*\n?)+)", r
 TYPOS = (SyntaxError, NameError, ImportError)  # of a wrong answer that is not even an answer
 
 each_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=str)
-
-
-def wrong_answers(name):
-    path = Path(__file__).parent / "wrong_answers" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"wrong_answers_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.WRONG
 
 
 def coded_answers(exercise):
@@ -60,7 +50,9 @@ def test_a_notebook_begins_with_title_and_imports_and_has_five_exercises(name):
     assert [cell.id for cell in cells[:2]] == ["title", "imports"] and cells[2].id == exercises(name)[0].cells[0].id
     assert len(exercises(name)) == 5
     kinds = [["manual" in map(kind, e.cells), bool(coded_answers(e))] for e in exercises(name)]
-    assert sorted(kinds) == [[False, True]] * 2 + [[True, False]] * 2 + [[True, True]], "two derive, two code, one explore"
+    assert sorted(kinds) == [[False, True]] * 2 + [[True, False]] * 2 + [[True, True]], (
+        "two derive, two code, one explore"
+    )
 
 
 @each_exercise
@@ -117,13 +109,13 @@ def test_what_a_student_may_not_see_is_marked(exercise):
 
 @each_exercise
 def test_the_reference_answer_passes(exercise):
-    failed = {name: error for name, error in run(exercise).items() if error is not None}
+    failed = {name: error for name, error in run(exercise.runnable).items() if error is not None}
     assert not failed
 
 
 @each_exercise
 def test_the_untouched_stub_fails_with_not_implemented_and_nothing_else(exercise):
-    raised = run(exercise, {cell.id: stubbed(cell.source) for cell in exercise.of_kind("answer")})
+    raised = run(exercise.runnable, {cell.id: stubbed(cell.source) for cell in exercise.of_kind("answer")})
     assert {raised[name].__class__ for name in graded(exercise)} <= {NotImplementedError}, raised
 
 
@@ -138,7 +130,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("exercise", "cell", "what", "source"), WRONG)
 def test_a_wrong_answer_is_caught(exercise, cell, what, source):
-    raised = run(exercise, {cell: source})
+    raised = run(exercise.runnable, {cell: source})
     caught = [raised[name] for name in graded(exercise) if raised[name] is not None]
     assert raised[cell] is None and not any(isinstance(error, TYPOS) for error in caught), raised
     assert caught, f"no check minds: {what}"

@@ -7,6 +7,7 @@ reaches to the next such cell. CONTRIBUTING.md has the whole form. No nbgrader i
 import contextlib
 import io
 import re
+import runpy
 import warnings
 from dataclasses import dataclass, field
 
@@ -54,6 +55,11 @@ class Exercise:
     def __str__(self):
         return f"{self.notebook}:{self.number}"
 
+    @property
+    def runnable(self):
+        """An exercise stands alone: its cells and the imports are all that runs."""
+        return [self.imports, *self.cells]
+
     def of_kind(self, *kinds):
         return [cell for cell in self.cells if kind(cell) in kinds]
 
@@ -77,21 +83,55 @@ def stubbed(source):
     return REGION.sub(lambda match: re.sub("^", match["indent"], STUB, flags=re.MULTILINE), source)
 
 
-def run(exercise, replace=None):
-    """Run the imports and one exercise's code cells in a namespace of its own, each cell whatever the others did.
+def run(cells, replace=None):
+    """Run code cells in a namespace of their own, each whatever the others did; a cell's file name is its id.
 
     ``replace`` maps ids of cells to another source. Returns {cell id: the exception that it raised, or None}.
     """
     namespace, raised = {"__name__": "__main__"}, {}
-    for cell in [exercise.imports, *exercise.cells]:
+    for cell in cells:
         if cell.cell_type != "code":
             continue
         source = (replace or {}).get(cell.id, cell.source)
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # in a notebook a warning stops nothing
             try:
-                exec(compile(source, f"{exercise} {cell.id}", "exec"), namespace)
+                exec(compile(source, cell.id, "exec"), namespace)
                 raised[cell.id] = None
             except Exception as error:
                 raised[cell.id] = error
     return raised
+
+
+def wrong_answers(name):
+    """The mistakes that a notebook's checks must catch: {answer cell: {what is wrong: source}}."""
+    path = ROOT / "tests" / "wrong_answers" / f"{name}.py"
+    return runpy.run_path(path)["WRONG"] if path.exists() else {}
+
+
+def squashed(text):
+    """Letters and digits only, so that markup, quoting and line breaks do not matter."""
+    return re.sub(r"[\W_]", "", text)
+
+
+def secrets(cells, public=""):
+    """What a student may not see: each longer line of the answers, hidden tests and solutions that nothing public says.
+
+    ``public`` is further text, squashed, that a student may see. Lines are squashed.
+    """
+    hidden, shown = [], [public]
+    for cell in cells:
+        if tagged(cell, "solution"):
+            hidden.append(cell.source)
+            continue
+        hidden += [match["body"] for region in (REGION, HIDDEN) for match in region.finditer(cell.source)]
+        shown.append(squashed(HIDDEN.sub("", REGION.sub("", cell.source))))
+    shown = "\n".join(shown)
+    lines = {squashed(line) for text in hidden for line in text.splitlines()}
+    return {line for line in lines if len(line) >= 12 and line not in shown}
+
+
+def leaks(secret, text):
+    """The secret lines that a text gives away."""
+    text = squashed(text)
+    return sorted(line for line in secret if line in text)
