@@ -101,7 +101,7 @@ WRONG = {
         "equal weights are reached at once": instead(FLIP, "slope > 0 and", "gap > 0 and").replace(
             "np.linalg.norm(v, q)", "np.linalg.norm(v, q) or math.inf"
         ),
-        "out of reach is 0": instead(FLIP, "    return budget", "    budget[budget == math.inf] = 0\n    return budget"),
+        "out of reach is 0": instead(FLIP, "    return budget", "    budget[budget > 99] = 0\n    return budget"),
         "no bias": instead(FLIP, "x @ W.T + b", "x @ W.T"),
         "x is moved in place": instead(FLIP, "    return budget", "    x += step\n    return budget"),
     },
@@ -121,7 +121,9 @@ WRONG = {
     },
     "pixels-averaging": {
         "a block counts r^2 times": instead(AVERAGING, " / r**2", ""),
-        "the image is repeated, not the pixel": instead(AVERAGING, "enlarge(first.T, r).T", "np.tile(first, (r**2, 1))"),
+        "the image is repeated, not the pixel": instead(
+            AVERAGING, "enlarge(first.T, r).T", "np.tile(first, (r**2, 1))"
+        ),
         "one pixel of each block": instead(
             AVERAGING,
             "enlarge(first.T, r).T / r**2",
@@ -131,7 +133,9 @@ WRONG = {
         "the biases are scaled, too": instead(
             AVERAGING, "model.params[first.size :]", "model.params[first.size :] / r**2"
         ),
-        "the other layers are new": instead(AVERAGING, "model.params[first.size :]", "wide.params[r**2 * first.size :]"),
+        "the other layers are new": instead(
+            AVERAGING, "model.params[first.size :]", "wide.params[r**2 * first.size :]"
+        ),
         "the model is scaled in place": instead(
             AVERAGING, "    wide =", "    first /= r**2\n    wide ="
         ).replace("r).T / r**2", "r).T"),
