@@ -1,5 +1,7 @@
 """Mistakes that the checks of exercises/danskin must catch: cell, what is wrong, the whole answer cell."""
 
+import re
+
 GRADIENT = '''
 def robust_gradient(model, x, y, eps, p):
     w, s = model.coef, np.where(y == 1, 1.0, -1.0)
@@ -52,7 +54,9 @@ def instead(source, right, wrong):
 
 WRONG = {
     "gradient-answer": {
-        "the norm p for its dual": instead(GRADIENT, "{1: one, 2: two, math.inf: infinity}", "{1: infinity, 2: two, math.inf: one}"),
+        "the norm p for its dual": instead(
+            GRADIENT, "{1: one, 2: two, math.inf: infinity}", "{1: infinity, 2: two, math.inf: one}"
+        ),
         "the sum for the mean": instead(GRADIENT, " / len(y)", ""),
         "the gradient at the clean points": instead(GRADIENT, "x - eps * s[:, None] * outward", "x"),
         "the pull of the clean margin": instead(GRADIENT, " - eps * outward @ w", ""),
@@ -66,8 +70,8 @@ WRONG = {
         "x is moved in place": instead(GRADIENT, "    moved = x -", "    x -= x * 0 +").replace("@ moved", "@ x"),
     },
     "slopes-answer": {
-        "the first maximiser for both sides": SLOPES.replace("min(slopes)", "slopes[0]").replace("max(slopes)", "slopes[0]"),
-        "the mean over the maximisers": SLOPES.replace("min(slopes)", "np.mean(slopes)").replace("max(slopes)", "np.mean(slopes)"),
+        "the first maximiser for both sides": re.sub(r"m(in|ax)\(slopes\)", "slopes[0]", SLOPES),
+        "the mean over the maximisers": re.sub(r"m(in|ax)\(slopes\)", "np.mean(slopes)", SLOPES),
         "before and after exchanged": instead(SLOPES, "return before, after", "return after, before"),
         "the slope before of the way back": instead(SLOPES, "return before, after", "return -before, after"),
         "one corner for the whole batch": ONE_CORNER,
@@ -76,13 +80,13 @@ WRONG = {
         "the most harmless corners": instead(SLOPES, "losses > losses.max() - 1e-9", "losses < losses.min() + 1e-9"),
         "the gradient at the clean point": instead(SLOPES, "z[None]", "row[None]"),
         "the sum for the mean": SLOPES.replace(" / len(x)", ""),
-        "the direction is normalised": SLOPES.replace("    before = after", "    v = v / np.linalg.norm(v)\n    before = after"),
+        "the direction is normalised": instead(SLOPES, "    before =", "    v = v / np.linalg.norm(v)\n    before ="),
         "eps is not used": instead(SLOPES, "eps * np", "np"),
         "x is moved in place": instead(SLOPES, "        losses =", "        row += 1e-3\n        losses ="),
     },
     "angle-answer": {
         "restarts are ignored": instead(ANGLE, "restarts=restarts", "restarts=1"),
-        "steps and restarts exchanged": instead(ANGLE, "steps=steps, restarts=restarts", "steps=restarts, restarts=steps"),
+        "steps and restarts exchanged": instead(ANGLE, "=steps, restarts=restarts", "=restarts, restarts=steps"),
         "no bounds": instead(ANGLE, ", bounds=BOX", ""),
         "in radians": ANGLE.replace("return angle(", "return math.radians(angle(").replace("truth)", "truth))"),
         "its sine": ANGLE.replace("return angle(", "return math.degrees(math.sin(math.radians(angle(").replace(
@@ -96,10 +100,11 @@ WRONG = {
     "angle-needed": {
         "the most steps": instead(NEEDED, "range(1, 31)", "range(30, 0, -1)"),
         "the angle may be the limit": instead(NEEDED, "< limit", "<= limit"),
-        "counted from 0": instead(NEEDED, "(k for k in range(1, 31) if angle_after(k)", "(k for k in range(30) if angle_after(k + 1)"),
+        "counted from 0": instead(NEEDED, "range(1, 31) if angle_after(k)", "range(30) if angle_after(k + 1)"),
         "30 where none is enough": instead(NEEDED, "None", "30"),
         "stops at ten": instead(NEEDED, "range(1, 31)", "range(1, 11)"),
         "above the limit": instead(NEEDED, "< limit", "> limit"),
-        "the number of angles below": "def steps_needed(limit):\n    return sum(angle_after(k) < limit for k in range(1, 31)) or None",
+        "the number of angles below": "def steps_needed(limit):\n"
+        "    return sum(angle_after(k) < limit for k in range(1, 31)) or None",
     },
 }

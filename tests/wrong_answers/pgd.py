@@ -91,13 +91,16 @@ WRONG = {
         "the last point is not seen": instead(RESTARTS, "range(steps + 1)", "range(steps)"),
         "the start is not seen": RESTARTS.replace(
             "for z in starts:\n",
-            "for z in starts:\n        z = np.clip(z + alpha * np.sign(model.loss_and_input_grad(z, y)[1]), x - eps, x + eps)\n",
+            "for z in starts:\n        first = model.loss_and_input_grad(z, y)[1]\n"
+            "        z = np.clip(z + alpha * np.sign(first), x - eps, x + eps)\n",
         ).replace("range(steps + 1)", "range(steps)"),
         "the clean point is not seen": instead(
             RESTARTS, "model.predict(x) != y, model.loss(x, y)", "np.zeros(len(x), bool), np.full(len(x), -np.inf)"
         ),
         "only the last start counts": instead(RESTARTS, "    for z in starts:\n", "    for z in starts[-1:]:\n"),
-        "no projection": instead(RESTARTS, "np.clip(z + alpha * np.sign(slope), x - eps, x + eps)", "z + alpha * np.sign(slope)"),
+        "no projection": instead(
+            RESTARTS, "np.clip(z + alpha * np.sign(slope), x - eps, x + eps)", "z + alpha * np.sign(slope)"
+        ),
         "projected around the last point": instead(RESTARTS, "x - eps, x + eps)", "z - eps, z + eps)"),
         "downhill": instead(RESTARTS, "z + alpha", "z - alpha"),
         "the gradient for its sign": instead(RESTARTS, "np.sign(slope)", "slope"),
