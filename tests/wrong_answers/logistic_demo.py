@@ -103,7 +103,7 @@ def p_value(y, first, second):
     },
     "units-advantage": {
         "the other sign": instead(ADVANTAGE, "best - law.linear_accuracy", "-best + law.linear_accuracy"),
-        "the means alone": instead(ADVANTAGE, "np.linalg.solve(law.covariance, law.mean1 - law.mean0)", "law.mean1 - law.mean0"),
+        "the means alone": instead(ADVANTAGE, "np.linalg.solve(law.covariance, law.mean1 - law.mean0)", "law.mean1"),
         "the ordinary rule without attack": instead(ADVANTAGE, "0.0, eps)", "0.0)"),
         "always a budget of one half": ADVANTAGE.replace("(eps)", "(0.5)").replace("0.0, eps", "0.0, 0.5"),
         "in percentage points": instead(ADVANTAGE, "return best -", "return 100 * best - 100 *"),
