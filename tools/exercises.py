@@ -83,10 +83,11 @@ def stubbed(source):
     return REGION.sub(lambda match: re.sub("^", match["indent"], STUB, flags=re.MULTILINE), source)
 
 
-def run(cells, replace=None):
+def run(cells, replace=None, enough=()):
     """Run code cells in a namespace of their own, each whatever the others did; a cell's file name is its id.
 
-    ``replace`` maps ids of cells to another source. Returns {cell id: the exception that it raised, or None}.
+    ``replace`` maps ids of cells to another source. The first of the cells ``enough`` that raises is the last to run.
+    Returns {cell id: the exception that it raised, or None}.
     """
     namespace, raised = {"__name__": "__main__"}, {}
     for cell in cells:
@@ -100,6 +101,8 @@ def run(cells, replace=None):
                 raised[cell.id] = None
             except Exception as error:
                 raised[cell.id] = error
+        if cell.id in enough and raised[cell.id] is not None:
+            break
     return raised
 
 
