@@ -4,8 +4,8 @@ A test says which claim it is about, and which side of it it shows::
 
     @pytest.mark.claim("C28", "limits")
 
-``supports``: the claim is right here. ``limits``: here it fails, though under a condition it is right. ``refutes``: as it
-stands it is wrong. A verdict follows from the sides that its tests show; ``tests/test_claims.py`` holds them together.
+``supports``: the claim is right here. ``limits``: here it fails, though under a condition it is right. ``refutes``:
+as it stands it is wrong. A verdict follows from the sides that its tests show; ``tests/test_claims.py`` holds them together.
 """
 
 import ast

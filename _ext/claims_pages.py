@@ -1,4 +1,4 @@
-"""The pages of the book that are drawn from claims.csv and from the tests: the table of claims, and the tests themselves."""
+"""Pages of the book that are drawn from claims.csv and the tests: the table of claims, and the tests themselves."""
 
 import re
 

@@ -75,26 +75,25 @@ def replaced(name, old, new):
     return plant
 
 
-def verdict_changed(project):
-    replaced("claims.csv", "so x₁ alone keeps accuracy p\",holds if,", "so x₁ alone keeps accuracy p\",does not hold,")(project)
-    replaced("chapters/05_tradeoff.ipynb", "keeps $p$ under that budget | **holds if**", "keeps $p$ under that budget | **does not hold**")(
-        project
-    )
-
-
-LIMIT = "def test_at_a_budget_of_one_or_more_no_classifier_beats_a_coin"
+PAGE, TESTS_OF_IT = "chapters/05_tradeoff.ipynb", "tests/test_tradeoff.py"
 MARK = '@pytest.mark.claim("C28", "limits")\n'
+LIMIT = "def test_at_a_budget_of_one_or_more_no_classifier_beats_a_coin"
+IN_LIST, ON_PAGE = 'so x₁ alone keeps accuracy p",holds if,', "keeps $p$ under that budget | **holds if**"
+
+
+def verdict_changed(project):
+    replaced("claims.csv", IN_LIST, IN_LIST.replace("holds if", "does not hold"))(project)
+    replaced(PAGE, ON_PAGE, ON_PAGE.replace("holds if", "does not hold"))(project)
+
+
 FAULTS = {
     "as it is": (None, None),
-    "a test deleted": (replaced("tests/test_tradeoff.py", MARK + LIMIT, "def left_over"), "the column names other tests"),
-    "a test skipped": (replaced("tests/test_tradeoff.py", MARK, "@pytest.mark.skip\n" + MARK), "guards nothing"),
+    "a test deleted": (replaced(TESTS_OF_IT, MARK + LIMIT, "def left_over"), "the column names other tests"),
+    "a test skipped": (replaced(TESTS_OF_IT, MARK, "@pytest.mark.skip\n" + MARK), "guards nothing"),
     "a verdict without its test": (verdict_changed, "verdict 'does not hold', but the tests show"),
-    "a side without its verdict": (replaced("tests/test_tradeoff.py", MARK, MARK.replace("limits", "refutes")), "but the tests show"),
-    "another verdict on the page": (
-        replaced("chapters/05_tradeoff.ipynb", "keeps $p$ under that budget | **holds if**", "keeps $p$ under that budget | **holds**"),
-        "assert '**holds if**' in",
-    ),
-    "no such place": (replaced("chapters/05_tradeoff.ipynb", "## How many features", "## How few features"), "how-many-features-does-it-take"),
+    "a side without its verdict": (replaced(TESTS_OF_IT, MARK, MARK.replace("limits", "refutes")), "but the tests show"),
+    "another verdict on the page": (replaced(PAGE, ON_PAGE, ON_PAGE.replace(" if", "")), "assert '**holds if**' in"),
+    "no such place": (replaced(PAGE, "## How many features", "## How few"), "how-many-features-does-it-take"),
     "a claim left out": (replaced("claims.csv", "\nC28,", "\nX99,"), "At index 27 diff"),
 }
 
