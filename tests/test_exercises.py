@@ -96,6 +96,15 @@ def test_what_a_student_may_not_see_is_marked(exercise):
         assert True in hidden and False in hidden, "visible and hidden tests are needed"
 
 
+@each_exercise
+def test_a_check_needs_no_function_of_another_check(exercise):
+    # The grader asks each check on its own whether it still rejects wrong answers; what they share is a locked cell.
+    own = {cell.id: set(re.findall(r"^def (\w+)", cell.source, re.MULTILINE)) for cell in exercise.of_kind("tests")}
+    for cell in exercise.of_kind("tests"):
+        others = set().union(*(names for name, names in own.items() if name != cell.id))
+        assert not others & set(re.findall(r"\w+", cell.source)) - own[cell.id], f"{cell.id} uses another check's function"
+
+
 # The checks. An exercise runs with the imports alone, so it also stands alone.
 
 

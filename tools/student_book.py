@@ -14,7 +14,7 @@ from nbconvert.preprocessors import ClearOutputPreprocessor, TagRemovePreprocess
 from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 from record import ROOT
 
-SOURCES = ("*.md", "*.yml", "*.bib", "chapters", "exercises", "_ext", "_static")
+SOURCES = ("*.md", "*.yml", "*.bib", "claims.csv", "tests/test_*.py", "chapters", "exercises", "_ext", "_static")
 STEPS = [
     TagRemovePreprocessor(enabled=True, remove_cell_tags={"solution"}),
     ClearSolutions(enforce_metadata=False),
@@ -34,9 +34,9 @@ def main(target):
     shutil.rmtree(target, ignore_errors=True)
     for pattern in SOURCES:
         for path in ROOT.glob(pattern):
-            copy = shutil.copytree if path.is_dir() else shutil.copy
-            target.mkdir(parents=True, exist_ok=True)
-            copy(path, target / path.name)
+            copy, place = shutil.copytree if path.is_dir() else shutil.copy, target / path.relative_to(ROOT)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            copy(path, place)
     for name in names():
         nbformat.write(stripped(read(name)), target / "exercises" / name / f"{name}.ipynb")
 
