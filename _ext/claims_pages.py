@@ -57,6 +57,8 @@ class Sources(FromClaims):
         parts, tests = [], marked_tests()
         for row in rows():
             parts += [f"(tests-{row['id'].lower()})=", f"## {row['id']}: {row['verdict']}", "", _plain(row["claim"]), ""]
+            if not tests:  # a student's book comes without them
+                parts += [f"- `{name}`" for name in row["test"].split()] + [""]
             for test in tests.get(row["id"], []):
                 parts += [f"`tests/{test.name.split('::')[0]}`, *{test.side}*:", "", "```python", test.source, "```", ""]
         return "\n".join(parts)

@@ -2,6 +2,7 @@
 untouched stub and every wrong answer of tests/wrong_answers. The cells run here without a kernel and without nbgrader.
 """
 
+import ast
 import re
 
 import matplotlib
@@ -99,10 +100,12 @@ def test_what_a_student_may_not_see_is_marked(exercise):
 @each_exercise
 def test_a_check_needs_no_function_of_another_check(exercise):
     # The grader asks each check on its own whether it still rejects wrong answers; what they share is a locked cell.
-    own = {cell.id: set(re.findall(r"^def (\w+)", cell.source, re.MULTILINE)) for cell in exercise.of_kind("tests")}
-    for cell in exercise.of_kind("tests"):
-        others = set().union(*(names for name, names in own.items() if name != cell.id))
-        assert not others & set(re.findall(r"\w+", cell.source)) - own[cell.id], f"{cell.id} uses another check's function"
+    trees = {cell.id: list(ast.walk(ast.parse(cell.source))) for cell in exercise.of_kind("tests")}
+    own = {name: {node.name for node in tree if isinstance(node, ast.FunctionDef)} for name, tree in trees.items()}
+    for name, tree in trees.items():
+        others = set().union(*(functions for cell, functions in own.items() if cell != name)) - own[name]
+        words = [node for node in tree if isinstance(node, ast.Name) and node.id in others]
+        assert all(isinstance(node.ctx, ast.Store) for node in words[:1]), f"{name} uses another check's function"
 
 
 # The checks. An exercise runs with the imports alone, so it also stands alone.
