@@ -28,7 +28,8 @@ class Adam:
     def descend(self, params, gradient):
         """The next parameters (m,), given the present ones and the gradient (m,) there; neither is changed."""
         self._steps += 1
-        self._mean = self.momentum * self._mean + (1 - self.momentum) * gradient
+        fresh = round(1 - self.momentum, 15)  # 0.1 to the last bit for 0.9, where 1 - 0.9 is not
+        self._mean = self.momentum * self._mean + fresh * gradient
         self._square = 0.999 * self._square + 0.001 * gradient**2
         size = np.sqrt(self._square / (1 - 0.999**self._steps)) + 1e-8
         return params - self.lr * (self._mean / (1 - self.momentum**self._steps) / size)
