@@ -60,6 +60,16 @@ def count(name, value, low=0):
     return int(value)
 
 
+def sizes(name, value, at_least):
+    """``value`` as a list of integers >= 1, at least so many: the sizes of a network's layers."""
+    if not np.iterable(value) or isinstance(value, str):
+        raise ValueError(f"{name} must be a list of integers, got {value!r}")
+    found = [count(name, size, low=1) for size in value]
+    if len(found) < at_least:
+        raise ValueError(f"{name} must have at least {at_least} sizes, got {found}")
+    return found
+
+
 def labels(name, value, n, n_classes):
     """``value`` as an ``(n,)`` integer array of labels 0 .. n_classes - 1."""
     array = _array(name, value)

@@ -52,9 +52,9 @@ class DomainAdversarialNetwork:
     """
 
     def __init__(self, feature_sizes, label_sizes, domain_hidden, lambda_, rng):
-        feature_sizes = _sizes("feature_sizes", feature_sizes, at_least=2)
-        label_sizes = _sizes("label_sizes", label_sizes, at_least=1)
-        domain_hidden = _sizes("domain_hidden", domain_hidden, at_least=0)
+        feature_sizes = _checks.sizes("feature_sizes", feature_sizes, at_least=2)
+        label_sizes = _checks.sizes("label_sizes", label_sizes, at_least=1)
+        domain_hidden = _checks.sizes("domain_hidden", domain_hidden, at_least=0)
         if label_sizes[-1] < 2:
             raise ValueError(f"label_sizes must end with the number of classes, at least 2, got {label_sizes}")
         self.reversal = GradientReversal(lambda_)
@@ -215,12 +215,3 @@ def proxy_a_distance(source, target, rng):
     domain, domain_new = (np.repeat([0, 1], len(z) // 2) for z in (x, x_new))
     net = train(MLP([x.shape[1], 16, 2], rng), x, domain, epochs=30, batch_size=64, lr=0.01, rng=rng)
     return float(2 * (1 - 2 * np.mean(net.predict(x_new) != domain_new)))
-
-
-def _sizes(name, value, at_least):
-    if not np.iterable(value) or isinstance(value, str):
-        raise ValueError(f"{name} must be a list of integers, got {value!r}")
-    sizes = [_checks.count(name, size, low=1) for size in value]
-    if len(sizes) < at_least:
-        raise ValueError(f"{name} must have at least {at_least} sizes, got {sizes}")
-    return sizes

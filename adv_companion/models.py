@@ -156,11 +156,7 @@ class Network:
     """
 
     def __init__(self, sizes, rng):
-        if not np.iterable(sizes):
-            raise ValueError(f"sizes must be a list of integers, got {sizes!r}")
-        self.sizes = [_checks.count("sizes", size, low=1) for size in sizes]
-        if len(self.sizes) < 2:
-            raise ValueError(f"sizes must go from the number of inputs to that of outputs, got {self.sizes}")
+        self.sizes = _checks.sizes("sizes", sizes, at_least=2)
         rng = _checks.generator("rng", rng)
         layers = []
         for fan_in, fan_out in zip(self.sizes, self.sizes[1:]):

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import nbformat
-from exercises import exercises, leaks, names, secrets
+from exercises import exercises, leaks, names, secrets, tagged
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
 from record import METADATA, ROOT
@@ -87,7 +87,7 @@ def as_source(cell, exercise, number=None):
     """A cell of a page as a cell of the assignment: same text and grading, no directives, no metadata of the book."""
     cell = copy.deepcopy(cell)
     cell.id = f"{exercise.notebook}-{cell.id}"
-    tags = ["solution"] if "solution" in cell.metadata.get("tags", []) else None
+    tags = ["solution"] if tagged(cell, "solution") else None
     cell.metadata = {
         key: value for key, value in (("nbgrader", cell.metadata.get("nbgrader")), ("tags", tags)) if value
     }

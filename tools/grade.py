@@ -180,12 +180,15 @@ def fingerprint(*folders):
     return digest.hexdigest()
 
 
+def attainable(source):
+    """The points of each graded cell, by its grade_id."""
+    return {grade_id(c): c.metadata.nbgrader.points for c in source.cells if kind(c) in ("tests", "manual")}
+
+
 def row(course, name, student, outcome, source, api, due):
     """A student's row of the table."""
     status, remark = outcome
-    cells = {
-        grade_id(cell): cell.metadata.nbgrader.points for cell in source.cells if kind(cell) in ("tests", "manual")
-    }
+    cells = attainable(source)
     scores, waiting, look = dict.fromkeys(cells, 0.0), [], []
     late = ""
     if status in ("graded", "timed out", "crashed"):
@@ -252,10 +255,7 @@ def grade(arguments):
     name, files = arguments.name, handed_in(arguments.submissions, arguments.name)
     roster = [line["student"].strip() for line in table(arguments.roster, "student")] if arguments.roster else []
     students = sorted({*files, *roster})
-    maxima = {
-        grade_id(cell): cell.metadata.nbgrader.points for cell in source.cells if kind(cell) in ("tests", "manual")
-    }
-    manual = manual_points(arguments.manual, maxima, students)
+    manual = manual_points(arguments.manual, attainable(source), students)
     watched = [ROOT / "adv_companion", ROOT / "tools", course / "source", course / "release"]
     before = fingerprint(*watched)
     (course / "probes").mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import assignment
 import nbformat
 import psutil
-from exercises import kind, wrong_answers
+from exercises import kind, tagged, wrong_answers
 from grading import grade_id
 from record import ROOT
 
@@ -23,7 +23,7 @@ def submissions(source, release, folder):
     wrong = wrong_answers("tradeoff")
     for number in range(CLASS):
         notebook = nbformat.from_dict(source if number % 3 < 2 else release)
-        notebook.cells = [cell for cell in notebook.cells if "solution" not in cell.metadata.get("tags", [])]
+        notebook.cells = [cell for cell in notebook.cells if not tagged(cell, "solution")]
         for cell in notebook.cells:
             answers = list(wrong.get(str(grade_id(cell)).removeprefix("tradeoff-"), {}).values())
             if kind(cell) == "manual":
