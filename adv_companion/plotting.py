@@ -1,11 +1,15 @@
-"""How the pages look: one style, colours that a colour-blind reader can tell apart, and listings of the package.
+"""How the pages look: one style, colours that a colour-blind reader can tell apart, sliders, and listings of the package.
 
 The only module that imports matplotlib; nothing else in the package imports this one.
 """
 
 import ast
+import html
 import inspect
+import io
+import re
 import textwrap
+from urllib.parse import quote
 
 import matplotlib.pyplot as plt
 
@@ -72,3 +76,81 @@ def _without_docstrings(source):
             doc = node.body[0]
             lines[doc.lineno - 1 : doc.end_lineno] = [None] * (doc.end_lineno - doc.lineno + 1)
     return "\n".join(line for line in lines if line is not None)
+
+
+class Slider:
+    """A figure with a frame for each position of a slider: every frame is drawn beforehand, so no server is needed.
+
+    ``label`` names what moves. ``positions`` maps the words for each position, in their order, to a value.
+    ``draw(value)`` returns a figure and a sentence that says what it shows, with its numbers; the figures must agree
+    in size and limits, lest the picture jump. ``start`` is the words of the position shown first.
+
+    In a page it is a picture, a slider and the sentence, for keyboard and screen reader too; as text it is all the
+    sentences. Raises ValueError if there are fewer than two positions, or if ``start`` is none of them.
+    """
+
+    def __init__(self, label, positions, draw, start):
+        if len(positions) < 2:
+            raise ValueError(f"positions must be at least two, got {len(positions)}")
+        if start not in positions:
+            raise ValueError(f"start must be one of the positions, got {start!r}")
+        self.label, self.start, self.frames = label, list(positions).index(start), []
+        for words, value in positions.items():
+            figure, sentence = draw(value)
+            self.frames.append((words, sentence, _light_svg(figure)))
+            plt.close(figure)
+
+    def __repr__(self):
+        return "\n".join(f"{self.label} = {words}: {sentence}" for words, sentence, _ in self.frames)
+
+    def _repr_html_(self):
+        pictures, sentences = [], []
+        for k, (words, sentence, svg) in enumerate(self.frames):
+            said, hidden = html.escape(sentence), "" if k == self.start else " hidden"
+            source = "data:image/svg+xml," + quote(svg, safe=" '()*,/:;=@$!+-")
+            pictures.append(f'<img src="{source}" alt="{said}" data-value="{html.escape(words)}"{hidden}>')
+            sentences.append(f"<li>{html.escape(words)}: {said}</li>")
+        words, sentence, _ = self.frames[self.start]
+        return SLIDER.format(
+            label=html.escape(self.label),
+            last=len(self.frames) - 1,
+            start=self.start,
+            words=html.escape(words),
+            sentence=html.escape(sentence),
+            move=html.escape(SLIDER_MOVE),
+            pictures="\n".join(pictures),
+            sentences="\n".join(sentences),
+        )
+
+
+SLIDER = """<div class="slider">
+{pictures}
+<div><label>{label} <input type="range" min="0" max="{last}" value="{start}" aria-valuetext="{words}" oninput="{move}"></label>
+<output>{words}: {sentence}</output></div>
+<details><summary>Every position in words</summary><ul>
+{sentences}
+</ul></details>
+</div>"""
+# In the element itself: a notebook keeps it, and no page has to load it.
+SLIDER_MOVE = (
+    "const s = this.closest('.slider'); s.querySelectorAll('img').forEach((f, k) => { f.hidden = k != this.value; "
+    "if (!f.hidden) { this.setAttribute('aria-valuetext', f.dataset.value); s.querySelector('output').textContent = `${f.dataset.value}: ${f.alt}` } })"
+)
+
+
+def _light_svg(figure):
+    """The figure as SVG, light, and the same on every processor: coordinates to a tenth of a point, short names."""
+    file = io.StringIO()
+    with plt.rc_context({"svg.hashsalt": "adv"}):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    svg = re.sub(r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>", "", file.getvalue(), flags=re.DOTALL)
+    names = dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))
+    used = {name: f"n{k}" for k, name in enumerate(n for n in names if f"#{n}" in svg)}
+    svg = re.sub(r'\s+id="([^"]+)"', lambda m: f' id="{used[m[1]]}"' if m[1] in used else "", svg)
+    svg = re.sub(r"#([^\s\")]+)(?=[\")])", lambda m: "#" + used.get(m[1], m[1]), svg)
+    svg = re.sub(r'\b(?:d|x|y)="[^"]+"|translate\([^)]+\)', lambda m: re.sub(r"-?\d+\.\d+", _tenth, m[0]), svg)
+    return re.sub(r"\s+", " ", svg).replace("> <", "><").replace('"', "'").strip()
+
+
+def _tenth(match):
+    return f"{float(match[0]):.1f}".replace("-0.0", "0.0").removesuffix(".0")
