@@ -27,8 +27,12 @@ NBVAL := $(bin)/python -m pytest --nbval --nbval-current-env -n $(WORKERS) --dis
 build_book = rm -rf $(1)/_build/html $(1)/_build/.doctrees && \
 	$(bin)/jupyter-book build $(2) --path-output $(1) -W -n --keep-going -q
 
+# The system's own Chromium; its screenshots stay under _build/browser.
+export CHROMIUM ?= /usr/bin/chromium
+BROWSER := $(bin)/python -m pytest -n $(WORKERS) -q -p no:cacheprovider
+
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test test-unit test-notebooks test-book test-portability record lock clean distclean \
+.PHONY: help book serve lab test test-unit test-notebooks test-book test-portability test-pages test-browser record lock clean distclean \
 	assignment grade test-grading time-grading
 
 help:  ## list the targets
@@ -65,10 +69,10 @@ serve: book  ## build the book and show it in a browser on this machine
 lab: $(installed)  ## open the notebooks in JupyterLab
 	$(bin)/jupyter-lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/chapters
 
-test: test-unit test-notebooks test-book  ## run every check
+test: test-unit test-notebooks test-book test-pages  ## run every check
 
 test-unit: $(installed)  ## test the functions, and the gate itself
-	$(bin)/python -m pytest tests -n $(WORKERS) --dist loadfile -q --ignore=tests/test_notebooks.py --ignore=tests/grading
+	$(bin)/python -m pytest tests -n $(WORKERS) --dist loadfile -q --ignore=tests/test_notebooks.py --ignore=tests/grading --ignore=tests/browser
 
 test-notebooks: $(installed)  ## run every notebook and compare with what it recorded
 	$(bin)/python -m pytest tests/test_notebooks.py -n $(WORKERS) -q -p no:cacheprovider
@@ -78,6 +82,14 @@ test-notebooks: $(installed)  ## run every notebook and compare with what it rec
 test-book: $(installed)  ## build the book in a folder of its own, any warning an error
 	@$(call build_book,_build/test,.)
 	@echo "$$(find _build/test/_build/html/_sources -type f | wc -l) pages built without a warning"
+
+test-pages: test-book  ## open every page of the book just built in Chromium, where there is one
+	@if test -x "$(CHROMIUM)"; then $(BROWSER) tests/browser/test_pages.py; \
+		else echo "SKIPPED: no page was opened in a browser, since there is no $(CHROMIUM)"; fi
+
+test-browser: test-book  ## every page light and dark, wide and narrow, and what a reader does there (minutes)
+	rm -rf _build/browser
+	$(BROWSER) tests/browser --matrix
 
 test-portability: $(installed)  ## compare the notebooks again as older processors would run them
 	$(bin)/python tools/portability.py $(NBVAL) chapters exercises

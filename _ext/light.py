@@ -31,7 +31,7 @@ def lighten(app, error):
     for path, page in pages.items():
         scripts |= _taken(page.find_all("script", src=True), "src", path, root)
         sheets |= _taken(page.find_all("link", rel="stylesheet"), "href", path, root)
-    script = "\n;\n".join(scripts.values())
+    script = "\n;\n".join(["", *scripts.values()])  # begins with no directive, lest one file's "use strict" rule all
     _write_styles(root, sheets, _known(pages.values(), script))
     (root / "_static" / "book.js").write_text(script, encoding="utf-8")
     for path, page in pages.items():
@@ -98,6 +98,9 @@ def _point_to_joined(page, static):
     head.append(page.new_tag("link", rel="stylesheet", href=f"{static}styles.css"))
     head.append(page.new_tag("link", rel="preload", href=f"{static}icons.woff", crossorigin="", **{"as": "font"}))
     head.append(page.new_tag("script", src=f"{static}book.js", defer=""))
+    for search in page.find_all("script", src=lambda address: address and address.split("?")[0].endswith(SEARCH)):
+        search["defer"] = ""
+        head.append(search.extract())  # it needs what book.js defines
 
 
 def _size_images(page, folder):

@@ -1,11 +1,14 @@
 """One style sheet for the book, with the rules that some page can use, and an icon font with the icons they show."""
 
 import io
+import logging
 import re
 from pathlib import PurePosixPath
 
 import tinycss2
 from fontTools import subset, ttLib
+
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells every table it cuts
 
 NAME = re.compile(r"[.#]((?:[\w-]|\\.)+)")
 INNER = re.compile(r":(?:not|is|where|has)\((?:[^()]|\([^()]*\))*\)")

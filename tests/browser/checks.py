@@ -1,0 +1,70 @@
+"""What can be wrong with a page as a browser shows it, each as a list of sentences: none is good."""
+
+from urllib.parse import urldefrag, urljoin, urlparse
+
+from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup
+
+READY = "() => document.readyState == 'complete' && (!window.MathJax || MathJax.startup?.promise?.then(() => true))"
+ALL_IMAGES = """() => Promise.all([...document.images].map(image => {
+    image.loading = 'eager';
+    return image.decode().catch(() => {});
+}))"""
+BROKEN_IMAGES = "() => [...document.images].filter(i => !i.hidden && !i.naturalWidth).map(i => i.src.slice(0, 80))"
+WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# A reference that found nothing shows question marks; TeX that MathJax did not understand shows an error.
+UNRESOLVED = """() => [...document.querySelectorAll('mjx-merror, [data-mjx-error]')].map(e => e.textContent)
+    .concat([...document.querySelectorAll('main a, main .math')].map(e => e.textContent).filter(t => t.includes('??')))"""
+
+
+def watch(tab, host):
+    """A list that fills with what goes wrong while the tab loads pages from ``host``."""
+    faults = []
+    tab.on("console", lambda message: message.type == "error" and faults.append(f"console: {message.text}"))
+    tab.on("pageerror", lambda error: faults.append(f"script: {error}"))
+    tab.on("requestfailed", lambda request: faults.append(f"not loaded: {request.url}"))
+    tab.on("response", lambda response: response.status >= 400 and faults.append(f"{response.status}: {response.url}"))
+
+    def asked(request):
+        if not request.url.startswith((host, "data:", "blob:")):
+            faults.append(f"other host: {request.url}")
+
+    tab.on("request", asked)
+    return faults
+
+
+def open_page(tab, url):
+    tab.goto(url, wait_until="load")
+    tab.wait_for_function(READY)
+
+
+def page_faults(tab):
+    """What is wrong with the page that the tab shows."""
+    tab.evaluate(ALL_IMAGES)
+    faults = [f"image missing: {source}" for source in tab.evaluate(BROKEN_IMAGES)]
+    faults += [f"unresolved: {text}" for text in tab.evaluate(UNRESOLVED)]
+    wider = tab.evaluate(WIDER)
+    if wider > 0:
+        faults.append(f"scrolls sideways by {wider} px")
+    for violation in Axe().run(tab).response["violations"]:
+        where = "; ".join(node["html"][:120] for node in violation["nodes"][:3])
+        faults.append(f"axe {violation['id']} ({len(violation['nodes'])}): {where}")
+    return faults
+
+
+def link_faults(pages):
+    """The links between pages, ``{address: html}``, that lead nowhere. Other files are looked up by the caller."""
+    soups = {address: BeautifulSoup(html, "html.parser") for address, html in pages.items()}
+    anchors = {
+        address: {e.get("id") for e in soup.find_all(id=True)} | {e["name"] for e in soup.find_all("a", attrs={"name": True})}
+        for address, soup in soups.items()
+    }
+    for address, soup in soups.items():
+        for link in soup.find_all("a", href=True):
+            if urlparse(link["href"]).scheme:
+                continue
+            target, anchor = urldefrag(urljoin(address, link["href"]))
+            if target in anchors and anchor and anchor not in anchors[target]:
+                yield f"{address}: no #{anchor} in {target}"
+            elif target not in anchors:
+                yield f"{address}: no file {target}"

@@ -1,0 +1,28 @@
+"""Every page in a real browser: `make test-pages` once each, `make test-browser` in every view."""
+
+import checks
+import pytest
+from conftest import BOOK, PAGES, SHOTS
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_page(address, view, site, browser):
+    scheme, width = view
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+    try:
+        tab = context.new_page()
+        faults = checks.watch(tab, site)
+        checks.open_page(tab, site + address)
+        faults += checks.page_faults(tab)
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        tab.screenshot(path=SHOTS / f"{address.removesuffix('.html').replace('/', '-')}-{scheme}-{width}.png", full_page=True)
+    finally:
+        context.close()
+    assert not faults, "\n".join(faults)
+
+
+def test_internal_links_resolve():
+    assert len(PAGES) > 25
+    pages = {address: (BOOK / address).read_text(encoding="utf-8") for address in PAGES}
+    faults = [f for f in checks.link_faults(pages) if "no file" not in f or not (BOOK / f.split("no file ")[1]).is_file()]
+    assert not faults, "\n".join(faults)
