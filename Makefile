@@ -32,7 +32,7 @@ export CHROMIUM ?= /usr/bin/chromium
 BROWSER := $(bin)/python -m pytest -n $(WORKERS) -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test test-unit test-notebooks test-book test-portability test-pages test-browser record lock clean distclean \
+.PHONY: help book serve lab test test-unit test-notebooks test-book test-portability test-pages test-browser test-lighthouse links record lock clean distclean \
 	assignment grade test-grading time-grading
 
 help:  ## list the targets
@@ -90,6 +90,14 @@ test-pages: test-book  ## open every page of the book just built in Chromium, wh
 test-browser: test-book  ## every page light and dark, wide and narrow, and what a reader does there (minutes)
 	rm -rf _build/browser
 	$(BROWSER) tests/browser --matrix
+	@$(MAKE) --no-print-directory test-lighthouse
+
+test-lighthouse: $(installed)  ## speed, accessibility and search scores of a page of the book that make test-book built
+	cd tests/browser/lighthouse && npm ci --silent --no-audit --no-fund
+	$(bin)/python tests/browser/lighthouse.py
+
+links: $(installed)  ## list the links that leave the book just built, and ask whether each still answers (needs the network)
+	$(bin)/python tools/links.py _build/test/_build/html
 
 test-portability: $(installed)  ## compare the notebooks again as older processors would run them
 	$(bin)/python tools/portability.py $(NBVAL) chapters exercises

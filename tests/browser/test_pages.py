@@ -2,6 +2,7 @@
 
 import checks
 import pytest
+from bs4 import BeautifulSoup
 from conftest import BOOK, PAGES, SHOTS
 
 
@@ -28,3 +29,14 @@ def test_internal_links_resolve():
     pages = {address: (BOOK / address).read_text(encoding="utf-8") for address in PAGES}
     faults = [f for f in checks.link_faults(pages) if "no file" not in f or not (BOOK / f.split("no file ")[1]).is_file()]
     assert not faults, "\n".join(faults)
+
+
+def test_every_page_says_what_it_is_about():
+    said = {}
+    for address in PAGES:
+        page = BeautifulSoup((BOOK / address).read_text(encoding="utf-8"), "html.parser")
+        text = page.find("meta", attrs={"name": "description"})["content"]
+        assert 30 <= len(text) <= 160, f"{address}: {text}"
+        assert text not in said, f"{address} says the same as {said[text]}"
+        said[text] = address
+        assert page.find("meta", property="og:title")["content"] and page.find("link", rel="icon"), address

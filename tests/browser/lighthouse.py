@@ -1,0 +1,54 @@
+"""Lighthouse on a chapter page, served as a web host would: `make test-lighthouse` prints the scores and holds them.
+
+Speed is measured three times and its median taken, since the machine does other things too.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import BOOK, CHROMIUM, address, serve
+
+PAGE = "chapters/03_pgd.html"
+NEEDED = {
+    "mobile": {"performance": 80, "accessibility": 100, "best-practices": 100, "seo": 100},
+    "desktop": {"performance": 90, "accessibility": 100, "best-practices": 100, "seo": 100},
+}
+PROGRAM = Path(__file__).parent / "lighthouse" / "node_modules" / ".bin" / "lighthouse"
+
+
+def scores(url, device):
+    """The scores of one run, 0 to 100, and what was found wrong outside of speed."""
+    command = [PROGRAM, url, "--quiet", "--output=json", f"--only-categories={','.join(NEEDED[device])}"]
+    command += ["--chrome-flags=--headless=new --no-sandbox"] + ["--preset=desktop"] * (device == "desktop")
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "CHROME_PATH": CHROMIUM})
+    report = json.loads(run.stdout)
+    faults = {
+        audit["id"]
+        for name in ("accessibility", "best-practices", "seo")
+        for audit in (report["audits"][ref["id"]] for ref in report["categories"][name]["auditRefs"] if ref["weight"])
+        if audit["score"] is not None and audit["score"] < 1
+    }
+    return {name: round(100 * report["categories"][name]["score"]) for name in NEEDED[device]}, faults
+
+
+def main():
+    server, good = serve(BOOK), True
+    for device, needed in NEEDED.items():
+        runs = [scores(address(server) + PAGE, device) for _ in range(3)]
+        for name, least in needed.items():
+            found = [score[name] for score, _ in runs]
+            median = statistics.median(found)
+            good = good and median >= least
+            print(f"{device:8} {name:15} {median:4.0f} of at least {least:3}   runs: {found}")
+        print(f"{device:8} faults: {sorted(set().union(*(faults for _, faults in runs))) or 'none'}")
+    server.shutdown()
+    server.server_close()
+    sys.exit(not good)
+
+
+if __name__ == "__main__":
+    main()
