@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
+import citations
 import light_mends
 import light_styles
 from bs4 import BeautifulSoup
@@ -15,6 +16,7 @@ from PIL import Image
 
 WORD = re.compile(r"[A-Za-z_][\w-]*")
 IMPORT = re.compile(r"@import\s+(?:url\()?[\"']?([^\"');]+)[\"']?\)?;")
+REFERENCES = "references.html"
 SEARCH = ("searchtools.js", "language_data.js", "searchindex.js")
 UNUSED = ("fontawesome.js", "design-tabs.js")
 KEPT = ("mathjax", "documentation_options.js", *SEARCH)  # served as they are
@@ -27,19 +29,25 @@ def lighten(app, error):
     files = [path for path in sorted(root.rglob("*.html")) if "_static" not in path.relative_to(root).parts]
     pages = {path: BeautifulSoup(path.read_bytes(), "html.parser") for path in files}
     pages = {path: page for path, page in pages.items() if page.find("link", rel="stylesheet")}  # not a redirect
-    scripts, sheets = {}, {}
+    scripts, sheets, entries = {}, {}, citations.references(pages[root / REFERENCES])
     for path, page in pages.items():
         scripts |= _taken(page.find_all("script", src=True), "src", path, root)
         sheets |= _taken(page.find_all("link", rel="stylesheet"), "href", path, root)
+        citations.explain(page, entries, _up(path, root) + REFERENCES)
+        light_mends.mend(page)
     script = "\n;\n".join(["", *scripts.values()])  # begins with no directive, lest one file's "use strict" rule all
     _write_styles(root, sheets, _known(pages.values(), script))
     (root / "_static" / "book.js").write_text(script, encoding="utf-8")
     for path, page in pages.items():
-        _point_to_joined(page, "../" * (len(path.relative_to(root).parts) - 1) + "_static/")
+        _point_to_joined(page, _up(path, root) + "_static/")
         _lighten_images(page, path.parent)
-        light_mends.mend(page)
         path.write_text(str(page), encoding="utf-8")
     _remove_unserved(root)
+
+
+def _up(path, root):
+    """The way from a page to the root of the book."""
+    return "../" * (len(path.relative_to(root).parts) - 1)
 
 
 def _taken(elements, attribute, path, root):

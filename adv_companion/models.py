@@ -165,10 +165,12 @@ class Network:
 
     @property
     def weights(self):
+        """The weights (in, out) of each layer, a list of views of ``params``."""
         return [weight for weight, _ in self._layers()]
 
     @property
     def biases(self):
+        """The biases (out,) of each layer, a list of views of ``params``."""
         return [bias for _, bias in self._layers()]
 
     def _layers(self):
