@@ -39,7 +39,7 @@ def plain(text):
     """A docstring's text in which reStructuredText finds code and emphasis, and nothing else to mark up."""
     parts = CODE.split(text)
     parts[::2] = [re.sub(r"(\w)_(?!\w)", r"\1\\_", part.replace("|", r"\|")) for part in parts[::2]]
-    return "".join(parts)
+    return re.sub(r"^(\s*)\(", r"\1\\(", "".join(parts), flags=re.MULTILINE)  # "(i)" begins no list
 
 
 def docstring(app, what, name, obj, options, lines):
