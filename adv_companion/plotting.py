@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import matplotlib.pyplot as plt
 
-BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#5F6368"
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#B53A8C", "#5F6368"
 CLASS_COLOURS = (ORANGE, BLUE)
 CLASS_MARKERS = ("o", "^")  # the marker tells the classes apart where the colour does not
 

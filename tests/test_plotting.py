@@ -96,3 +96,36 @@ def test_a_slider_leaves_no_figure_open(slider):
 def test_a_slider_that_cannot_be_is_refused(name, arguments):
     with pytest.raises(ValueError, match=f"^{name}\\b"):
         plotting.Slider(*arguments)
+
+
+# What a person sees who lacks one kind of cone: Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
+BLIND = {
+    "red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "none": np.eye(3),
+}
+PALETTE = {name: getattr(plotting, name) for name in ("BLUE", "ORANGE", "GREEN", "PURPLE", "GREY")}
+
+
+def seen(colour, kind):
+    """A colour in CIELAB (D65) as that person sees it."""
+    rgb = np.array([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    linear = np.clip(np.array(BLIND[kind]) @ linear, 0, 1)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = np.cbrt(np.maximum(to_xyz @ linear / to_xyz.sum(axis=1), 0.008856))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("kind", BLIND)
+def test_the_colours_can_be_told_apart(kind):
+    names = list(PALETTE)
+    for k, first in enumerate(names):
+        for second in names[:k]:
+            apart = np.linalg.norm(seen(PALETTE[first], kind) - seen(PALETTE[second], kind))
+            assert apart > 10, f"{first} and {second}: {apart:.1f}"  # two patches side by side differ plainly from about 5
+
+
+def test_red_and_green_of_one_lightness_would_be_caught():
+    assert np.linalg.norm(seen("#C8502A", "green") - seen("#7F7A1F", "green")) < 10
