@@ -32,7 +32,7 @@ export CHROMIUM ?= /usr/bin/chromium
 BROWSER := $(bin)/python -m pytest -n $(WORKERS) -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lab test test-unit test-notebooks test-book test-portability test-pages test-browser test-lighthouse links record lock clean distclean \
+.PHONY: help book lite pdf hosted site serve lab test test-unit test-notebooks test-book test-portability test-pages test-browser test-lighthouse test-lite links record lock clean distclean \
 	assignment grade test-grading time-grading
 
 help:  ## list the targets
@@ -63,6 +63,29 @@ book: $(installed) $(ready)
 	@echo "$(CURDIR)/_build/student/_build/html/index.html"
 endif
 
+LITE := $(abspath $(bin))/jupyter-lite build
+
+# JupyterLite with the package's own wheel, so that a notebook opens in the reader's browser without a server.
+lite: $(installed)  ## build the notebooks' browser edition into _build/html/lite
+	@rm -rf _build/lite _build/html/lite && mkdir -p _build/lite
+	@$(bin)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir _build/lite .
+	@rm -rf build  # what setuptools leaves
+	@cd _build/lite && $(LITE) --lite-dir . --output-dir ../html/lite --contents ../../chapters --apps lab --no-sourcemaps \
+		--no-unused-shared-packages --piplite-wheels "$$(ls *.whl)" > build.log 2>&1 || { cat build.log; exit 1; }
+	@echo "$(CURDIR)/_build/html/lite/lab/index.html"
+
+pdf: $(installed)  ## print the book in _build/html into one PDF beside it (needs Chromium)
+	@$(bin)/python tools/pdf.py _build/html _build/html/adversarial-learning.pdf
+
+hosted: $(installed)  ## copy the notebooks for Colab into _build/hosted: make hosted BOOK_REPOSITORY=https://github.com/owner/name
+	@BOOK_REPOSITORY="$(BOOK_REPOSITORY)" $(bin)/python tools/hosted.py
+
+site: export BOOK_SITE = 1
+site: $(installed)  ## all that is published, in _build/html: the book, its browser edition, its PDF
+	@$(MAKE) --no-print-directory book
+	@$(MAKE) --no-print-directory lite
+	@$(MAKE) --no-print-directory pdf
+
 serve: book  ## build the book and show it in a browser on this machine
 	$(bin)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
@@ -72,7 +95,7 @@ lab: $(installed)  ## open the notebooks in JupyterLab
 test: test-unit test-notebooks test-book test-pages  ## run every check
 
 test-unit: $(installed)  ## test the functions, and the gate itself
-	$(bin)/python -m pytest tests -n $(WORKERS) --dist loadfile -q --ignore=tests/test_notebooks.py --ignore=tests/grading --ignore=tests/browser
+	$(bin)/python -m pytest tests -n $(WORKERS) --dist loadfile -q --ignore=tests/test_notebooks.py --ignore=tests/grading --ignore=tests/browser --ignore=tests/lite
 
 test-notebooks: $(installed)  ## run every notebook and compare with what it recorded
 	$(bin)/python -m pytest tests/test_notebooks.py -n $(WORKERS) -q -p no:cacheprovider
@@ -95,6 +118,10 @@ test-browser: test-book  ## every page light and dark, wide and narrow, and what
 test-lighthouse: $(installed)  ## speed, accessibility and search scores of a page of the book that make test-book built
 	cd tests/browser/lighthouse && npm ci --silent --no-audit --no-fund
 	$(bin)/python tests/browser/lighthouse.py
+
+test-lite: $(installed)  ## the notebooks' browser edition: its imports, its kernel in Chromium, each notebook opened
+	cd lite && npm ci --silent --no-audit --no-fund
+	$(bin)/python -m pytest tests/lite -q -p no:cacheprovider
 
 links: $(installed)  ## list the links that leave the book just built, and ask whether each still answers (needs the network)
 	$(bin)/python tools/links.py _build/test/_build/html

@@ -64,11 +64,11 @@ def joined(documents, base):
             first[page] = len(writer.pages)
             writer.append(PdfReader(io.BytesIO(data)), import_outline=False)
             if part and above is None:
-                above = writer.add_outline_item(part, first[page])
-            writer.add_outline_item(title, first[page], parent=above)
+                above = writer.add_outline_item(title=part, page_number=first[page])
+            writer.add_outline_item(title=title, page_number=first[page], parent=above)
     for sheet in writer.pages:
         _link_inside(writer, sheet, base, first)
-    writer.compress_identical_objects(remove_orphans=True)
+    writer.compress_identical_objects(remove_unreferenced=True)
     return writer
 
 
