@@ -48,7 +48,7 @@ def printed(base, pages):
             tab.evaluate(IMAGES)
             margins = dict.fromkeys(("top", "bottom", "left", "right"), "18mm")
             title = tab.locator("h1").first.inner_text().strip("# \n")
-            documents[page] = title, tab.pdf(format="A4", margin=margins, print_background=True)
+            documents[page] = title, tab.pdf(format="A4", margin=margins, scale=0.8, print_background=True)
             tab.close()
         browser.close()
     return documents
