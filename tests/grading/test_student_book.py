@@ -24,11 +24,12 @@ def strings(value):
 
 
 def public():
-    """What a student may read: the chapters with their outputs, and the other pages."""
+    """What a student may read: the chapters with their outputs, the other pages, and the package."""
     chapters = [
         strings(json.loads(path.read_text(encoding="utf-8"))) for path in notebooks() if "chapters" in path.parts
     ]
-    others = [path.read_text(encoding="utf-8") for path in [*ROOT.glob("*.md"), *ROOT.glob("*.bib")]]
+    files = [*ROOT.glob("*.md"), *ROOT.glob("*.bib"), *ROOT.glob("adv_companion/*.py")]
+    others = [path.read_text(encoding="utf-8") for path in files]
     return "\n".join([*chapters, *others])
 
 
