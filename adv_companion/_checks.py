@@ -1,12 +1,16 @@
 """Checks of arguments. Each raises a ``ValueError`` that names the argument and says what it got.
 
-Kept in one place so that every function of the package refuses bad input in the same words.
+Kept in one place so that every function of the package refuses bad input in the same words. A PyTorch tensor stays
+one, on its device and without its history; whatever else comes becomes a NumPy array.
 """
 
 import numpy as np
+from array_api_compat import array_namespace, is_torch_array
 
 
 def _array(name, value):
+    if is_torch_array(value):
+        return value.detach()
     try:
         return np.asarray(value)
     except ValueError:
@@ -19,18 +23,20 @@ def floats(name, value, ndim, shape=None):
     ``shape`` may fix some lengths, with None for those that are free.
     """
     array = _array(name, value)
-    if array.dtype.kind not in "iuf":
+    xp = array_namespace(array)
+    if not xp.isdtype(array.dtype, ("integral", "real floating")):
         raise ValueError(f"{name} must hold real numbers, got {array.dtype} values")
-    if array.dtype.kind != "f" or array.dtype.itemsize < 4:
-        array = array.astype(np.float64)
+    if xp.isdtype(array.dtype, "integral") or array.dtype.itemsize < 4:
+        array = xp.astype(array, xp.float64)
+    got = tuple(array.shape)
     if array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} dimension(s), got shape {array.shape}")
-    if shape is not None and any(want not in (None, got) for want, got in zip(shape, array.shape)):
+        raise ValueError(f"{name} must have {ndim} dimension(s), got shape {got}")
+    if shape is not None and any(want not in (None, length) for want, length in zip(shape, got)):
         wanted = "(" + ", ".join("any" if want is None else str(want) for want in shape) + ")"
-        raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
-    if array.size == 0:
-        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
-    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must have shape {wanted}, got {got}")
+    if 0 in got:
+        raise ValueError(f"{name} must not be empty, got shape {got}")
+    if not xp.all(xp.isfinite(array)):
         raise ValueError(f"{name} must be finite, got NaN or infinity")
     return array
 
@@ -38,9 +44,10 @@ def floats(name, value, ndim, shape=None):
 def real(name, value, low=-np.inf, high=np.inf):
     """``value`` as one finite float in [low, high]."""
     array = _array(name, value)
-    if array.ndim != 0 or array.dtype.kind not in "iuf":
+    xp = array_namespace(array)
+    if array.ndim != 0 or not xp.isdtype(array.dtype, ("integral", "real floating")):
         raise ValueError(f"{name} must be one real number, got {value!r}")
-    if not np.isfinite(array) or not low <= array <= high:
+    if not xp.isfinite(array) or not low <= array <= high:
         raise ValueError(f"{name} must be a finite number in [{low}, {high}], got {value!r}")
     return float(array)
 
@@ -73,13 +80,14 @@ def sizes(name, value, at_least):
 def labels(name, value, n, n_classes):
     """``value`` as an ``(n,)`` integer array of labels 0 .. n_classes - 1."""
     array = _array(name, value)
-    if array.shape != (n,):
-        raise ValueError(f"{name} must have shape ({n},), got {array.shape}")
-    if array.dtype.kind not in "iu":
+    xp = array_namespace(array)
+    if tuple(array.shape) != (n,):
+        raise ValueError(f"{name} must have shape ({n},), got {tuple(array.shape)}")
+    if not xp.isdtype(array.dtype, "integral"):
         raise ValueError(f"{name} must hold integer labels, got {array.dtype} values")
-    if array.min() < 0 or array.max() >= n_classes:
-        raise ValueError(f"{name} must hold labels 0 to {n_classes - 1}, got {array.min()} to {array.max()}")
-    return array.astype(np.int64)
+    if xp.min(array) < 0 or xp.max(array) >= n_classes:
+        raise ValueError(f"{name} must hold labels 0 to {n_classes - 1}, got {xp.min(array)} to {xp.max(array)}")
+    return xp.astype(array, xp.int64)
 
 
 def generator(name, value):
@@ -93,7 +101,7 @@ def box(name, value, inside_name, inside):
     """``value`` as (low, high), None meaning no bounds; the array ``inside`` must lie between them."""
     if value is None:
         return -np.inf, np.inf
-    if _array(name, value).shape != (2,):
+    if tuple(_array(name, value).shape) != (2,):
         raise ValueError(f"{name} must be a pair (low, high) of numbers, got {value!r}")
     low = real(f"{name}[0]", value[0])
     high = real(f"{name}[1]", value[1], low=low)

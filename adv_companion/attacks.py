@@ -1,15 +1,20 @@
 """Attacks on a model, and accuracy with and without them (sections 62.1.1, 62.1.2 and 62.3).
 
 A model is anything with ``predict(x) -> (n,)``, ``loss(x, y) -> (n,)`` and
-``loss_and_input_grad(x, y) -> ((n,), (n, d))``; the models of ``adv_companion.models`` are.
+``loss_and_input_grad(x, y) -> ((n,), (n, d))``; the models of ``adv_companion.models`` are, and
+``adv_companion.pytorch`` makes one of a PyTorch module. Arrays are NumPy's or PyTorch's: all stays where ``x`` is.
 """
 
 import math
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
+from array_api_compat import array_namespace, is_numpy_array
+from joblib import delayed
 
-from adv_companion import _checks
-from adv_companion.norms import box_around, dual_exponent, dual_norm, linear_maximizer, project, sample_ball
+from adv_companion import _checks, _parallel
+from adv_companion.norms import box_around, dual_exponent, dual_norm, linear_maximizer, nearest, sample_ball, steepest
 
 
 def fgsm(model, x, y, eps, p=math.inf, bounds=None):
@@ -25,14 +30,16 @@ def fgsm(model, x, y, eps, p=math.inf, bounds=None):
     Raises ValueError where an argument is none of these. Section 62.1.1; Goodfellow, Shlens and Szegedy (2015).
     """
     x = _checks.floats("x", x, ndim=2)
-    _checks.box("bounds", bounds, "x", x)
+    eps, _ = _checks.real("eps", eps, low=0), dual_exponent(p)
+    low, high = _checks.box("bounds", bounds, "x", x)
     _, gradient = model.loss_and_input_grad(x, y)
-    return project(x + linear_maximizer(gradient, eps, p).astype(x.dtype), x, eps, p, bounds)
+    step = array_namespace(x).astype(linear_maximizer(gradient, eps, p), x.dtype)
+    return nearest(x + step, x, eps, p, low, high)
 
 
 def pgd(
     model, x, y, eps, p=math.inf, steps=40, step_size=None, restarts=1,
-    random_start=True, targeted=False, bounds=None, rng=None,
+    random_start=True, targeted=False, bounds=None, rng=None, n_jobs=None, progress=False,
 ):  # fmt: skip
     """Projected gradient ascent on the loss: best linear steps, each followed by a projection on ball and box.
 
@@ -44,7 +51,8 @@ def pgd(
     is then made small); ``eps`` >= 0 in units of ``x``; ``p`` in {1, 2, inf}; ``steps`` >= 1; ``step_size`` > 0 in
     units of ``x``, None for 2.5 * eps / steps; ``restarts`` >= 1, more than one only with ``random_start`` (uniform in
     the ball, then projected; for p = 1 a handicap, as it moves all features and a step moves one back); ``bounds`` as
-    for ``fgsm``; ``rng`` a ``numpy.random.Generator``, None for one with seed 0, so that a call can be repeated.
+    for ``fgsm``; ``rng`` a ``numpy.random.Generator``, None for one with seed 0, so that a call can be repeated;
+    ``n_jobs`` restarts at once, as joblib counts them, with the same result; ``progress`` True for a bar.
     Returns the attacked inputs ``(n, d)``; ``x`` stays as it is. A restart costs ``steps`` gradients and one loss.
     Raises ValueError where an argument is none of these. Section 62.1.2; Madry et al. (2018).
     """
@@ -52,37 +60,100 @@ def pgd(
     eps, _ = _checks.real("eps", eps, low=0), dual_exponent(p)
     steps = _checks.count("steps", steps, low=1)
     step_size = None if step_size is None else _checks.positive("step_size", step_size)
-    step_size = step_size or 2.5 * eps / steps
     restarts = _checks.count("restarts", restarts, low=1)
     if restarts > 1 and not random_start:
         raise ValueError(f"restarts must be 1 without random_start, got {restarts}")
     low, high = _checks.box("bounds", bounds, "x", x)
     rng = np.random.default_rng(0) if rng is None else _checks.generator("rng", rng)
-    uphill, nearest = -1 if targeted else 1, _projection(x, eps, p, bounds)
-    best, best_loss = x.copy(), uphill * model.loss(x, y)
-    for stream in rng.spawn(restarts):
-        z = nearest(x + sample_ball(*x.shape, eps, p, stream)) if random_start else x
-        for _ in range(steps):
-            loss, gradient = model.loss_and_input_grad(z, y)
-            _keep_better(best, best_loss, z, uphill * loss)
-            gradient = uphill * gradient
-            gradient[((z >= high) & (gradient > 0)) | ((z <= low) & (gradient < 0))] = 0
-            z = nearest(z + linear_maximizer(gradient, step_size, p))
-        _keep_better(best, best_loss, z, uphill * model.loss(z, y))
-    return best
+    size = (-1 if targeted else 1) * (step_size or 2.5 * eps / steps)
+    best = _Best(x, math.copysign(1, size) * model.loss(x, y))
+    climb = partial(_climb, model, x, y, eps, p, steps, size, random_start, low, high, best.loss)
+    tasks = map(delayed(climb), rng.spawn(restarts))
+    for points, loss in _parallel.results(tasks, restarts, "restarts", n_jobs, progress):
+        best.see(points, loss)
+    return best.points()
 
 
-def _projection(x, eps, p, bounds):
-    """``project`` around ``x``, as a function of the point alone and in the precision of ``x``."""
-    if p == math.inf:  # a box, the same for every step
-        lower, upper = box_around(x, eps, *_checks.box("bounds", bounds, "x", x))
-        return lambda u: np.minimum(np.maximum(u.astype(x.dtype), lower), upper)
-    return lambda u: project(u.astype(x.dtype), x, eps, p, bounds)
+def _climb(model, x, y, eps, p, steps, size, random_start, low, high, clean_loss, rng):
+    """One restart of ``pgd``: the best point seen in each row, and the losses there. A negative ``size`` descends."""
+    xp, uphill, onto = array_namespace(x), math.copysign(1, size), _projection(x, eps, p, low, high)
+    z = onto(x + sample_ball(*x.shape, eps, p, rng, like=x)) if random_start else xp.asarray(x, copy=True)
+    best, spare, labelled = _Best(x, clean_loss), xp.empty_like(x), _for_labels(model, y)
+    for _ in range(steps):
+        loss, gradient = labelled.loss_and_input_grad(z)
+        best.see(z, uphill * loss)
+        if p == math.inf:  # here a step against the box does no harm, since it is undone
+            u = _times_sign(size, gradient, out=spare)
+        else:
+            gradient = uphill * xp.astype(gradient, x.dtype)
+            leaves = ((z >= high) & (gradient > 0)) | ((z <= low) & (gradient < 0))
+            u = steepest(xp.where(leaves, xp.zeros_like(gradient), gradient), abs(size), p)
+        u += z
+        z, spare = onto(u), z
+    if not xp.all(xp.isfinite(z)):  # a NaN stays to the end of the walk
+        raise ValueError("model must have a finite gradient, got NaN or infinity on the way")
+    best.see(z, uphill * labelled.loss(z))
+    return best.points(), best.loss
 
 
-def _keep_better(best, best_loss, z, loss):
-    better = loss > best_loss
-    best[better], best_loss[better] = z[better], loss[better]
+def _for_labels(model, y):
+    """The model's losses and gradients as functions of the inputs alone, prepared for many calls if the model can."""
+    if hasattr(model, "for_labels"):
+        return model.for_labels(y)
+    given = {"loss": lambda z: model.loss(z, y), "loss_and_input_grad": lambda z: model.loss_and_input_grad(z, y)}
+    return SimpleNamespace(**given)
+
+
+def _projection(x, eps, p, low, high):
+    """``project`` around ``x`` as a function of the point alone, which it may write on."""
+    if p != math.inf:
+        return lambda u: nearest(u, x, eps, p, low, high)
+    xp, (lower, upper) = array_namespace(x), box_around(x, eps, low, high)  # ball and box in one, for all steps
+    return lambda u: xp.minimum(xp.maximum(u, lower, out=u), upper, out=u)
+
+
+def _times_sign(size, gradient, out):
+    """size * sign(gradient), in ``out`` for NumPy."""
+    if not is_numpy_array(gradient) or gradient.dtype != out.dtype:
+        xp = array_namespace(out)
+        return size * xp.astype(xp.sign(gradient), out.dtype)
+    # Out of range and clipped, so that all but zero ends at +-size: np.sign takes three times as long.
+    huge = 1 / np.finfo(out.dtype).smallest_normal
+    with np.errstate(over="ignore"):
+        np.multiply(gradient, math.copysign(huge, size), out=out)
+        np.multiply(out, huge, out=out)  # twice, for the sake of subnormal numbers
+    return np.clip(out, -abs(size), abs(size), out=out)
+
+
+class _Best:
+    """The point of the highest loss in each row.
+
+    Losses mostly rise, so a row is copied only once a later point proves no better. Until then the point seen last
+    holds it, and must not be written on before the next one is seen.
+    """
+
+    def __init__(self, x, loss):
+        xp = array_namespace(x)
+        self._points, self.loss = xp.asarray(x, copy=True), loss
+        self._last, self._leads = self._points, xp.zeros_like(loss, dtype=xp.bool)
+
+    def see(self, z, loss):
+        xp = array_namespace(loss)
+        better = loss > self.loss
+        self._keep(self._leads & ~better)
+        self.loss = xp.where(better, loss, self.loss)
+        self._last, self._leads = z, better
+
+    def _keep(self, rows):
+        if is_numpy_array(self._points):
+            self._points[rows] = self._last[rows]  # on other devices a copy of chosen rows would wait for their number
+        else:
+            xp = array_namespace(self._points)
+            self._points = xp.where(rows[:, None], self._last, self._points)
+
+    def points(self):
+        self._keep(self._leads)
+        return self._points
 
 
 def accuracy(model, x, y):
@@ -93,7 +164,8 @@ def accuracy(model, x, y):
     """
     x = _checks.floats("x", x, ndim=2)
     y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max)
-    return float(np.mean(model.predict(x) == y))
+    xp = array_namespace(y)
+    return float(xp.mean(xp.astype(model.predict(x) == y, xp.float64)))
 
 
 def robust_accuracy(model, x, y, attack):
@@ -104,7 +176,7 @@ def robust_accuracy(model, x, y, attack):
     Raises ValueError as ``accuracy`` does, or if the attack returns another shape. Sections 62.3 and 62.5.
     """
     x = _checks.floats("x", x, ndim=2)
-    attacked = _checks.floats("attack(model, x, y)", attack(model, x, y), ndim=2, shape=x.shape)
+    attacked = _checks.floats("attack(model, x, y)", attack(model, x, y), ndim=2, shape=tuple(x.shape))
     return accuracy(model, attacked, y)
 
 

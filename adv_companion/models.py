@@ -189,8 +189,8 @@ class Network:
         return other
 
     def outputs(self, x):
-        """What the network makes of inputs (n, d): (n, k)."""
-        return self._activations(x)[-1]
+        """What the network makes of inputs (n, d): (n, k), in the precision of the inputs."""
+        return self._pass_of(x)[1]
 
     def param_grad(self, x, grad_outputs):
         """The gradient of sum(grad_outputs * outputs(x)) with respect to ``params``, a vector like it.
@@ -198,32 +198,60 @@ class Network:
         This carries a loss's gradient ``grad_outputs`` (n, k) with respect to the outputs back to the parameters.
         Raises ValueError for arrays of another shape, or NaN or infinity in them.
         """
-        activations = self._activations(x)
-        grad = _checks.floats("grad_outputs", grad_outputs, ndim=2, shape=activations[-1].shape)
-        return self._to_params(activations, grad)
+        through, outputs = self._pass_of(x)
+        return through.to_params(_checks.floats("grad_outputs", grad_outputs, ndim=2, shape=outputs.shape))
 
-    def _activations(self, x):
-        """What enters each layer, (n, size) each, and the outputs (n, k) last."""
-        activations = [_checks.floats("x", x, ndim=2, shape=(None, self.sizes[0]))]
-        *hidden, (last_weight, last_bias) = self._layers()
-        for weight, bias in hidden:
-            activations.append(np.maximum(activations[-1] @ weight + bias, 0))
-        return activations + [activations[-1] @ last_weight + last_bias]
+    def _pass_of(self, x):
+        """A pass of inputs (n, d) and the outputs (n, k) it gave."""
+        x = _checks.floats("x", x, ndim=2, shape=(None, self.sizes[0]))
+        through = _Pass(self, len(x), x.dtype)
+        return through, through.forward(x)
 
-    def _to_params(self, activations, grad):
-        weights, pieces = self.weights, []
-        for layer in reversed(range(len(weights))):
-            active = activations[layer]
-            pieces += [grad.sum(axis=0), (active.T @ grad).ravel()]
+
+class _Pass:
+    """Batches of one size and precision on their way through a network and back.
+
+    Its arrays are used again: a call overwrites what the same method gave before.
+    """
+
+    def __init__(self, network, n, dtype):
+        layers = network._layers()
+        self.weights = [weight.astype(dtype, copy=False) for weight, _ in layers]
+        # Whole arrays, since NumPy adds two of them several times as fast as an array and a row, or a number.
+        self.biases = [np.repeat(bias.astype(dtype)[None], n, axis=0) for _, bias in layers]
+        self.after = [np.empty((n, size), dtype) for size in network.sizes[1:]]
+        self.grads = [None] * len(layers)  # with respect to what enters each layer; made when first asked for
+
+    def forward(self, x):
+        """The outputs (n, k) of inputs (n, d)."""
+        self.before = [x, *self.after[:-1]]  # what enters each layer
+        for active, weight, bias, out in zip(self.before, self.weights, self.biases, self.after):
+            np.matmul(active, weight, out=out)
+            out += bias
+            if out is not self.after[-1]:
+                np.clip(out, 0, np.inf, out=out)  # np.maximum with a number takes three times as long
+        return self.after[-1]
+
+    def to_params(self, grad):
+        """The outputs' gradient (n, k), carried back to the parameters: one vector."""
+        pieces = []
+        for layer in reversed(range(len(self.weights))):
+            pieces += [grad.sum(axis=0), (self.before[layer].T @ grad).ravel()]
             if layer > 0:  # nobody asks how the loss depends on the inputs
-                grad = (grad @ weights[layer].T) * (active > 0)
+                grad = self._through(layer, grad)
         return np.concatenate(pieces[::-1])
 
-    def _to_inputs(self, activations, grad):
-        first, *others = self.weights
-        for weight, active in zip(others[::-1], activations[-2:0:-1]):
-            grad = (grad @ weight.T) * (active > 0)
-        return grad @ first.T
+    def to_inputs(self, grad):
+        """The outputs' gradient (n, k), carried back to the inputs: (n, d)."""
+        for layer in reversed(range(len(self.weights))):
+            grad = self._through(layer, grad)
+        return grad
+
+    def _through(self, layer, grad):
+        self.grads[layer] = np.matmul(grad, self.weights[layer].T, out=self.grads[layer])
+        if layer > 0:
+            self.grads[layer] *= self.before[layer] > 0
+        return self.grads[layer]
 
 
 class MLP(Network):
@@ -248,40 +276,93 @@ class MLP(Network):
 
     def loss(self, x, y):
         """Cross-entropy (n,), in nats, of inputs (n, d) with labels (n,) from 0 to k - 1."""
-        return self._forward(x, y)[1]
+        return self._pass_with_loss(x, y)[1]
 
     def loss_and_input_grad(self, x, y):
         """The losses (n,) and their gradients (n, d) with respect to the inputs."""
-        activations, loss, grad = self._forward(x, y)
-        return loss, self._to_inputs(activations, grad)
+        through, loss, grad = self._pass_with_loss(x, y)
+        return loss, through.to_inputs(grad)
+
+    def for_labels(self, y):
+        """``loss`` and ``loss_and_input_grad`` for labels (n,) that stay: an object with both, of the inputs alone.
+
+        For loops that ask many times: nothing is checked again, and each call overwrites the gradients of the last.
+        """
+        return _Labelled(self, _checks.labels("y", y, len(y), n_classes=self.sizes[-1]))
+
+    def with_input_noise(self, sigma, dtype):
+        """The network's answers under Gaussian noise on its inputs, for ``SmoothedClassifier``, in precision ``dtype``."""
+        return _NoiseInFirstLayer(self, sigma, dtype)
 
     def loss_and_param_grad(self, x, y):
         """The losses (n,) and the gradient of their *mean* with respect to ``params``, a vector like it."""
-        activations, loss, grad = self._forward(x, y)
-        return loss, self._to_params(activations, grad / len(grad))
+        through, loss, grad = self._pass_with_loss(x, y)
+        return loss, through.to_params(grad / len(grad))
 
-    def _forward(self, x, y):
-        """Activations, losses, and the losses' gradients (n, k) with respect to the logits."""
-        activations = self._activations(x)
-        logits = activations[-1]
+    def _pass_with_loss(self, x, y):
+        """A pass, the losses, and their gradients (n, k) with respect to the logits."""
+        through, logits = self._pass_of(x)
         y = _checks.labels("y", y, len(logits), n_classes=self.sizes[-1])
-        return activations, *_softmax_cross_entropy(logits, y)
+        return through, *_softmax_cross_entropy(logits, y)
+
+
+class _NoiseInFirstLayer:
+    """A network's answers at a point plus Gaussian noise, the noise drawn no wider than the first layer sees it.
+
+    The first layer's weights W turn the noise into sigma W^T noise, a normal vector with covariance sigma^2 W^T W. Where
+    the layer is narrower than the input, sigma R^T noise has the same law, with W = QR and as few numbers as the layer is
+    wide. The point's own share of the first layer is computed once for all draws.
+    """
+
+    def __init__(self, network, sigma, dtype):
+        (weight, self.bias), *self.others = network._layers()
+        narrow = np.linalg.qr(weight, mode="r") if weight.shape[0] > weight.shape[1] else weight
+        self.weight, self.width = weight, len(narrow)
+        self.spread = (sigma * narrow).astype(dtype)
+        self.others = [(w.astype(dtype), b.astype(dtype)) for w, b in self.others]
+
+    def predict(self, point, noise):
+        """Labels (m,) for standard normal ``noise`` (m, width) around ``point`` (d,)."""
+        active = noise @ self.spread
+        active += (point @ self.weight + self.bias).astype(active.dtype)
+        for weight, bias in self.others:
+            active = np.clip(active, 0, np.inf, out=active) @ weight
+            active += bias
+        return active.argmax(axis=1)
+
+
+class _Labelled:
+    """A classifier's losses and gradients, for labels that stay and batches of one size and precision."""
+
+    def __init__(self, network, y):
+        self.network, self.y, self.through = network, y, None
+
+    def _logits(self, x):
+        self.through = self.through or _Pass(self.network, len(x), x.dtype)
+        return self.through.forward(x)
+
+    def loss(self, x):
+        return _softmax_cross_entropy(self._logits(x), self.y)[0]
+
+    def loss_and_input_grad(self, x):
+        loss, grad = _softmax_cross_entropy(self._logits(x), self.y)
+        return loss, self.through.to_inputs(grad)
 
 
 def _softmax_cross_entropy(logits, y):
     """Losses (n,) and gradients (n, k), in a form in which a confident row does not round to zero.
 
-    The gradient is p_j for the wrong classes and minus their sum for the right one, never p_y - 1; the loss is
-    log1p of what the classes other than the largest add to 1.
+    The gradient is p_j for the wrong classes and minus their sum for the right one, never p_y - 1. The loss is the
+    lead of the largest logit over that of y, plus log1p of what the others add to it. Classes are rows meanwhile,
+    since whole rows add and divide fastest.
     """
-    rows, largest = np.arange(len(y)), logits.argmax(axis=1)
-    shifted = logits - logits[rows, largest][:, None]
-    odds = np.exp(shifted)
-    odds[rows, largest] = 0
-    rest = odds.sum(axis=1)
-    loss = np.log1p(rest) - shifted[rows, y]
-    odds[rows, largest] = 1
-    grad = odds / (1 + rest)[:, None]
-    grad[rows, y] = 0
-    grad[rows, y] = -grad.sum(axis=1)
-    return loss, grad
+    scores = np.ascontiguousarray(logits.T)
+    largest, right = scores.max(axis=0), y * len(y) + np.arange(len(y))  # where the labels' numbers stand, in flat order
+    lead = largest - scores.ravel()[right]
+    own, odds = np.exp(-lead), np.exp(scores - largest)
+    odds.ravel()[right] = 0
+    rest = odds.sum(axis=0)
+    loss = lead + np.log1p(own - 1 + rest)
+    odds /= own + rest
+    odds.ravel()[right] = -rest / (own + rest)
+    return loss, odds.T

@@ -7,6 +7,7 @@ Batches are rows. A perturbation ``delta`` has a budget ``||delta||_p <= eps``; 
 import math
 
 import numpy as np
+from array_api_compat import array_namespace, device
 from scipy.integrate import simpson
 
 from adv_companion import _checks
@@ -37,18 +38,20 @@ def dual_norm(g, p):
 
 def _norm(v, q):
     """||v||_q of each row."""
+    xp = array_namespace(v)
     if q == math.inf:
-        return np.abs(v).max(axis=1)
+        return xp.max(xp.abs(v), axis=1)
     if q == 1:
-        return np.abs(v).sum(axis=1)
+        return xp.sum(xp.abs(v), axis=1)
     unit = _largest_or_one(v)
-    return unit[:, 0] * np.sqrt(np.square(v / unit).sum(axis=1))
+    return unit[:, 0] * xp.sqrt(xp.sum(xp.square(v / unit), axis=1))
 
 
 def _largest_or_one(v):
     """The largest size in each row, (n, 1), or 1 where the row is zero: a unit in which squares stay in range."""
-    largest = np.abs(v).max(axis=1, keepdims=True)
-    return np.where(largest > 0, largest, 1)
+    xp = array_namespace(v)
+    largest = xp.max(xp.abs(v), axis=1, keepdims=True)
+    return xp.where(largest > 0, largest, xp.ones_like(largest))
 
 
 def linear_maximizer(g, eps, p):
@@ -66,18 +69,22 @@ def linear_maximizer(g, eps, p):
     dual_exponent(p)
     g = _checks.floats("g", g, ndim=2)
     eps = _checks.real("eps", eps, low=0)
+    return steepest(g, eps, p)
+
+
+def steepest(g, eps, p):
+    """``linear_maximizer`` without its checks, for use inside a loop."""
+    xp = array_namespace(g)
     if p == math.inf:
-        return eps * np.sign(g)
+        return eps * xp.sign(g)
     if p == 2:
         unit = g / _largest_or_one(g)
-        return eps * unit / np.maximum(_norm(unit, 2), 1)[:, None]
-    rows, largest = np.arange(len(g)), np.abs(g).argmax(axis=1)
-    delta = np.zeros_like(g)
-    delta[rows, largest] = eps * np.sign(g[rows, largest])
-    return delta
+        return eps * unit / xp.clip(_norm(unit, 2), 1)[:, None]
+    largest = xp.argmax(xp.abs(g), axis=1)[:, None]
+    return xp.where(xp.arange(g.shape[1], device=device(g)) == largest, eps * xp.sign(g), xp.zeros_like(g))
 
 
-def sample_ball(n, d, eps, p, rng):
+def sample_ball(n, d, eps, p, rng, like=None):
     """Draw n points uniformly (by volume) from the l_p ball of radius eps in d dimensions.
 
     p = inf draws every coordinate on its own. For p = 2 and p = 1 the ball is the shadow of a sphere with a few more
@@ -85,7 +92,8 @@ def sample_ball(n, d, eps, p, rng):
     Rows are drawn one after the other, so that the first ones do not depend on n.
 
     Parameters: ``n`` >= 1 and ``d`` >= 1 integers; ``eps`` >= 0; ``p`` in {1, 2, inf}; ``rng`` a
-    ``numpy.random.Generator``. Returns ``(n, d)``, in units of ``eps``.
+    ``numpy.random.Generator``; ``like`` an array or tensor whose library, device and precision the points shall have,
+    None for NumPy and float64. Returns ``(n, d)``, in units of ``eps``.
     Raises ValueError where an argument is none of these. Section 62.1.2 (the random start);
     Barthe, Guédon, Mendelson and Naor (2005).
     """
@@ -94,9 +102,11 @@ def sample_ball(n, d, eps, p, rng):
     eps = _checks.real("eps", eps, low=0)
     rng = _checks.generator("rng", rng)
     if p == math.inf:
-        return rng.uniform(-eps, eps, size=(n, d))
-    lifted = rng.standard_normal((n, d + 2)) if p == 2 else rng.laplace(size=(n, d + 1))
-    return eps * lifted[:, :d] / _norm(lifted, p)[:, None]
+        points = rng.uniform(-eps, eps, size=(n, d))
+    else:
+        lifted = rng.standard_normal((n, d + 2)) if p == 2 else rng.laplace(size=(n, d + 1))
+        points = eps * lifted[:, :d] / _norm(lifted, p)[:, None]
+    return points if like is None else array_namespace(like).asarray(points, dtype=like.dtype, device=device(like))
 
 
 def project(u, center, eps, p, bounds=None):
@@ -114,25 +124,44 @@ def project(u, center, eps, p, bounds=None):
     """
     dual_exponent(p)
     u = _checks.floats("u", u, ndim=2)
-    center = _checks.floats("center", center, ndim=2, shape=u.shape)
+    center = _checks.floats("center", center, ndim=2, shape=tuple(u.shape))
     eps = _checks.real("eps", eps, low=0)
     low, high = _checks.box("bounds", bounds, "center", center)
+    return nearest(u, center, eps, p, low, high)
+
+
+def nearest(u, center, eps, p, low, high):
+    """``project`` without its checks, for use inside a loop; ``low`` and ``high`` are infinite where there is no box."""
+    xp = array_namespace(u, center)
     if p == math.inf:
-        return np.clip(u, *box_around(center, eps, low, high))
+        lower, upper = box_around(center, eps, low, high)
+        return xp.minimum(xp.maximum(u, lower), upper)
     deviation = u - center
-    size = np.abs(deviation)
-    room = np.where(deviation > 0, high - center, center - low)
+    size = xp.abs(deviation)
+    room = xp.where(deviation > 0, high - center, center - low)
     shrink = _shrink_to_length if p == 2 else _shrink_to_total
-    nearest = center + np.sign(deviation) * shrink(size, room, eps)
-    return np.clip(nearest, low, high)  # rounding of the sum may leave the box by a last digit
+    return xp.clip(center + xp.sign(deviation) * shrink(size, room, eps), low, high)  # a sum may round out of the box
 
 
 def box_around(center, eps, low, high):
     """The l_inf ball cut to [low, high], as two arrays, no face farther from ``center`` than eps after rounding."""
-    upper, lower = center + center.dtype.type(eps), center - center.dtype.type(eps)
-    upper = np.where(upper - center > eps, np.nextafter(upper, center), upper)
-    lower = np.where(center - lower > eps, np.nextafter(lower, center), lower)
-    return np.maximum(lower, low), np.minimum(upper, high)
+    xp = array_namespace(center)
+    low, high = (xp.asarray(v, dtype=center.dtype, device=device(center)) for v in (low, high))
+    lower, upper = _face(center, -eps), _face(center, eps)
+    return xp.maximum(lower, low, out=lower), xp.minimum(upper, high, out=upper)
+
+
+def _face(center, reach):
+    """center + reach, a last digit or two nearer where rounding would take it farther than that."""
+    xp = array_namespace(center)
+    face = center + xp.asarray(reach, dtype=center.dtype, device=device(center))
+    trim = face - center
+    too_far = xp.abs(trim, out=trim) > abs(reach)
+    xp.abs(face, out=trim)
+    trim *= math.copysign(float(xp.finfo(face.dtype).eps), reach)
+    trim *= too_far
+    face -= trim
+    return face
 
 
 def _shrink_to_length(size, room, eps):
@@ -140,16 +169,17 @@ def _shrink_to_length(size, room, eps):
 
     Scale what is free, pin what then has no room left, spend the rest of eps^2 on the others: each round pins more.
     """
+    xp = array_namespace(size)
     unit = _largest_or_one(size)
     size, room, eps = size / unit, room / unit, eps / unit
-    pinned = np.zeros(size.shape, dtype=bool)
+    pinned, zero = xp.zeros_like(size, dtype=xp.bool), xp.zeros_like(size)
     while True:
-        left = eps**2 - np.square(np.where(pinned, room, 0)).sum(axis=1, keepdims=True)
-        free = np.square(np.where(pinned, 0, size)).sum(axis=1, keepdims=True)
-        t = np.minimum(1, np.sqrt(np.maximum(left, 0) / np.where(free > 0, free, 1)))
+        left = eps**2 - xp.sum(xp.square(xp.where(pinned, room, zero)), axis=1, keepdims=True)
+        free = xp.sum(xp.square(xp.where(pinned, zero, size)), axis=1, keepdims=True)
+        t = xp.clip(xp.sqrt(xp.clip(left, 0) / xp.where(free > 0, free, xp.ones_like(free))), None, 1)
         full = pinned | (t * size > room)
-        if (full == pinned).all():
-            return np.where(pinned, room, t * size) * unit
+        if xp.all(full == pinned):
+            return xp.where(pinned, room, t * size) * unit
         pinned = full
 
 
@@ -158,17 +188,19 @@ def _shrink_to_total(size, room, eps):
 
     Lower t from the largest size: the sum grows with slope +1 for each size passed and -1 for each that meets its room.
     """
-    turn = np.concatenate([size, np.maximum(size - room, 0)], axis=1)
-    slope = np.concatenate([np.ones_like(size), -np.ones_like(size)], axis=1)
-    order = np.argsort(-turn, axis=1, kind="stable")
-    turn, slope = (np.take_along_axis(each, order, axis=1) for each in (turn, slope))
-    slope = np.cumsum(slope, axis=1)
-    spent = np.cumsum(slope[:, :-1] * -np.diff(turn, axis=1), axis=1)  # at turn[1], turn[2], ...
-    reached = np.argmax(spent >= eps, axis=1)[:, None]
-    above = np.take_along_axis(spent, reached, axis=1) - eps
-    grows = np.maximum(np.take_along_axis(slope, reached, axis=1), 1)
-    t = np.where(spent[:, -1:] > eps, np.take_along_axis(turn, reached + 1, axis=1) + above / grows, 0)
-    return np.minimum(np.maximum(size - t, 0), room)
+    xp = array_namespace(size)
+    turn = xp.concat([size, xp.clip(size - room, 0)], axis=1)
+    slope = xp.concat([xp.ones_like(size), -xp.ones_like(size)], axis=1)
+    order = xp.argsort(-turn, axis=1, stable=True)
+    turn, slope = (xp.take_along_axis(each, order, axis=1) for each in (turn, slope))
+    slope = xp.cumulative_sum(slope, axis=1)
+    spent = xp.cumulative_sum(slope[:, :-1] * (turn[:, :-1] - turn[:, 1:]), axis=1)  # at turn[1], turn[2], ...
+    reached = xp.argmax(xp.astype(spent >= eps, xp.int8), axis=1)[:, None]
+    above = xp.take_along_axis(spent, reached, axis=1) - eps
+    grows = xp.clip(xp.take_along_axis(slope, reached, axis=1), 1)
+    enough = spent[:, -1:] <= eps
+    t = xp.where(enough, xp.zeros_like(above), xp.take_along_axis(turn, reached + 1, axis=1) + above / grows)
+    return xp.minimum(xp.clip(size - t, 0), room)
 
 
 def random_score_cdf(g, eps, s):

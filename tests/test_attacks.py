@@ -10,7 +10,7 @@ from scipy.optimize import linprog, minimize
 from scipy.special import expit
 from scipy.stats import kstest
 
-from adv_companion.attacks import accuracy, fgsm, pgd, robust_accuracy
+from adv_companion.attacks import _Best, _times_sign, accuracy, fgsm, pgd, robust_accuracy
 from adv_companion.datasets import two_moons
 from adv_companion.models import MLP, LogisticRegression
 from adv_companion.norms import dual_norm, project
@@ -714,7 +714,7 @@ def test_a_gradient_that_is_not_finite_is_refused():
         def loss_and_input_grad(self, x, y):
             return np.zeros(len(x)), np.full_like(x, math.nan)
 
-    with pytest.raises(ValueError, match="^g must be finite"):
+    with pytest.raises(ValueError, match="^model must have a finite gradient"):
         pgd(Broken(), [[0.0]], [0], 0.1)
 
 
@@ -871,3 +871,48 @@ OUTSIDE = {"below": np.array([[0.0, -0.01], [0.5, 0.5]]), "above": np.array([[0.
 )
 def test_bad_input_is_refused_by_name(function, good, name, value):
     assert_refused(function, good, name, value)
+
+
+# What makes the walk fast, and spreads it.
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [0.01, -0.25, 1e6])
+def test_the_fast_sign_is_the_sign(kind, size):
+    info = np.finfo(kind)
+    sizes = [0, info.smallest_subnormal, info.smallest_normal, 1e-20, 0.5, 3, info.max]
+    gradient = np.array([[s * v for v in sizes for s in (1, -1)]], dtype=kind)
+    found = _times_sign(size, gradient, out=np.full_like(gradient, 7))
+    np.testing.assert_array_equal(found, (size * np.sign(gradient)).astype(kind))
+
+
+def test_a_gradient_of_another_precision_takes_the_slow_sign():
+    found = _times_sign(0.5, np.array([[1e-300, -2.0, 0.0]]), out=np.zeros((1, 3), dtype=np.float32))
+    np.testing.assert_array_equal(found, np.array([[0.5, -0.5, 0.0]], dtype=np.float32))
+
+
+def test_the_best_point_of_each_row_is_kept():
+    rng = np.random.default_rng(50)
+    points, losses = rng.standard_normal((6, 4, 2)), rng.standard_normal((6, 4))
+    best, buffers = _Best(points[0], losses[0]), [np.empty((4, 2)), np.empty((4, 2))]
+    for k in range(1, 6):
+        buffers[k % 2][:] = points[k]  # as the walk does: two buffers in turn
+        best.see(buffers[k % 2], losses[k])
+    np.testing.assert_array_equal(best.points(), points[losses.argmax(axis=0), np.arange(4)])
+    np.testing.assert_array_equal(best.loss, losses.max(axis=0))
+
+
+@pytest.mark.parametrize("p", P)
+def test_the_number_of_jobs_changes_nothing(p):
+    options = dict(p=p, steps=5, restarts=4, bounds=(-3, 3))
+    results = [pgd(NET, X_MOONS, Y_MOONS, 0.3, **options, n_jobs=n_jobs) for n_jobs in (None, 1, 2, 4)]
+    for found in results[1:]:
+        np.testing.assert_array_equal(found, results[0])
+
+
+def test_a_bar_is_shown_only_if_asked_for(capsys):
+    silent = pgd(NET, X_MOONS, Y_MOONS, 0.3, steps=2, restarts=3)
+    assert capsys.readouterr() == ("", "")
+    shown = pgd(NET, X_MOONS, Y_MOONS, 0.3, steps=2, restarts=3, progress=True)
+    assert "restarts: 100%" in capsys.readouterr().err
+    np.testing.assert_array_equal(shown, silent)

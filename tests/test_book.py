@@ -90,9 +90,13 @@ def test_a_description_is_the_idea_or_the_first_prose_in_whole_words():
 
 
 # the package's page
-@pytest.mark.parametrize("module", MODULES)
-def test_every_module_is_on_the_page_and_every_public_name_has_a_docstring(module):
-    assert f"automodule:: adv_companion.{module}\n" in (ROOT / "api.md").read_text(encoding="utf-8")
+def test_every_module_is_on_the_page():
+    text = (ROOT / "api.md").read_text(encoding="utf-8")
+    assert [module for module in MODULES if f"automodule:: adv_companion.{module}\n" not in text] == []
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "pytorch"])
+def test_every_public_name_has_a_docstring(module):
     loaded = importlib.import_module(f"adv_companion.{module}")
     for name, value in vars(loaded).items():
         if name.startswith("_") or getattr(value, "__module__", None) != loaded.__name__:

@@ -489,3 +489,45 @@ FITTABLE = {"x": np.array([[0.0], [2.0], [1.0], [3.0]]), "y": np.array([0, 0, 1,
 )
 def test_bad_input_is_refused_by_name(function, good, name, value):
     assert_refused(function, good, name, value)
+
+
+# For loops that ask many times, and for noise on the inputs.
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_network_computes_in_the_precision_of_its_inputs(kind):
+    rng = np.random.default_rng(40)
+    net, x, y = MLP([5, 8, 3], rng), rng.standard_normal((6, 5)).astype(kind), rng.integers(0, 3, 6)
+    loss, gradient = net.loss_and_input_grad(x, y)
+    assert net.logits(x).dtype == net.loss(x, y).dtype == loss.dtype == gradient.dtype == kind
+    np.testing.assert_allclose(gradient, net.loss_and_input_grad(x.astype(np.float64), y)[1], rtol=1e-3, atol=1e-6)
+
+
+def test_labels_given_once_give_the_same_losses_and_gradients():
+    rng = np.random.default_rng(41)
+    net, y = MLP([5, 8, 7, 3], rng), rng.integers(0, 3, 6)
+    labelled = net.for_labels(y)
+    for _ in range(3):
+        x = rng.standard_normal((6, 5))
+        loss, gradient = net.loss_and_input_grad(x, y)
+        found = labelled.loss_and_input_grad(x)
+        np.testing.assert_array_equal(labelled.loss(x), loss)
+        np.testing.assert_array_equal(found[0], loss)
+        np.testing.assert_array_equal(found[1], gradient)
+    with pytest.raises(ValueError, match="^y must hold labels"):
+        net.for_labels(np.array([0, 3]))
+
+
+@pytest.mark.parametrize("sizes", [[4, 9, 3], [9, 4, 3], [6, 2], [3, 5, 5, 4]])
+def test_noise_drawn_in_the_first_layer_has_the_law_of_noise_on_the_inputs(sizes):
+    rng = np.random.default_rng(42)
+    net, point, sigma = MLP(sizes, rng), rng.standard_normal(sizes[0]), 0.7
+    noisy = net.with_input_noise(sigma, np.float64)
+    assert noisy.width == min(sizes[:2])
+    weight = net.weights[0]
+    # a centred normal vector is known by its covariance
+    np.testing.assert_allclose(noisy.spread.T @ noisy.spread, sigma**2 * weight.T @ weight, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(noisy.predict(point, np.zeros((2, noisy.width))), net.predict([point, point]))
+    if len(weight) == noisy.width:  # here even the draws can be compared
+        noise = rng.standard_normal((500, noisy.width))
+        np.testing.assert_array_equal(noisy.predict(point, noise), net.predict(point + sigma * noise))

@@ -473,3 +473,11 @@ def test_a_projection_onto_a_tiny_or_huge_l_2_ball_keeps_its_direction(scale):
 )
 def test_bad_input_to_projections_and_random_search_is_refused_by_name(function, good, name, value):
     assert_refused(function, good, name, value)
+
+
+@pytest.mark.parametrize("p", [1, 2, math.inf])
+def test_points_like_an_array_are_the_same_points_in_its_precision(p):
+    plain = sample_ball(20, 3, 0.5, p, np.random.default_rng(9))
+    like = sample_ball(20, 3, 0.5, p, np.random.default_rng(9), like=np.zeros(1, dtype=np.float32))
+    assert like.dtype == np.float32
+    np.testing.assert_array_equal(like, plain.astype(np.float32))

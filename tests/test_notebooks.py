@@ -10,7 +10,7 @@ import re
 import pytest
 from record import ROOT, as_recorded, notebooks
 
-NOTEBOOKS = notebooks()
+NOTEBOOKS = [*notebooks(), *sorted((ROOT / "beyond").glob("*.ipynb"))]  # those need PyTorch to run, but not to be looked at
 MAX_LINES = 12
 FOLDED = {"hide-input", "remove-input", "remove-cell"}
 UNCOMPARED = re.compile(r"nbval[-_](skip|ignore[-_]output)", re.IGNORECASE)

@@ -14,8 +14,9 @@ from helpers import (
     not_an_array,
     refusals,
 )
+from joblib import Memory
 from scipy.special import ndtr, ndtri
-from scipy.stats import binom, binomtest, ncx2
+from scipy.stats import binom, binomtest, kstest, ncx2
 
 from adv_companion import smoothing
 from adv_companion.attacks import accuracy, pgd
@@ -473,7 +474,7 @@ def test_no_chunk_size_changes_an_answer(monkeypatch):
 
 def test_memory_stays_within_the_chunk():
     model = Recorder()
-    SmoothedClassifier(model, 1.0, 2).votes(np.zeros((1, 2**14)), 50, np.random.default_rng(0))
+    SmoothedClassifier(model, 1.0, 2).votes(np.zeros((1, 2**12)), 50, np.random.default_rng(0))
     assert [len(batch) for batch in model.asked] == [16, 16, 16, 2]
     assert max(batch.size for batch in model.asked) == smoothing.CHUNK
 
@@ -716,3 +717,117 @@ REFUSED = [
 @pytest.mark.parametrize("function, good, name, value", REFUSED)
 def test_bad_input_is_refused(function, good, name, value):
     assert_refused(function, good, name, value)
+
+
+# Many cores, and a certification that goes on where it stopped.
+
+CROWD = np.random.default_rng(60).standard_normal((9, 3))
+
+
+class Interrupted(Pieces):
+    """Fails when it has been asked too often."""
+
+    def __init__(self, patience):
+        super().__init__([0.0], [0, 1])
+        self.patience = patience
+
+    def predict(self, x):
+        LEFT[0] -= 1
+        if LEFT[0] < 0:
+            raise KeyboardInterrupt
+        return super().predict(x)
+
+
+LEFT = [0]  # outside of the model, which would be another one at each call if it counted itself
+
+
+@pytest.mark.parametrize("model", [Pieces([0.2], [0, 1]), MLP([3, 8, 2], np.random.default_rng(61))], ids=["any", "network"])
+def test_the_number_of_jobs_changes_no_certificate(model):
+    smooth = SmoothedClassifier(model, 0.5, 2)
+    runs = [smooth.certify(CROWD, 20, 300, 0.01, np.random.default_rng(3), n_jobs=k) for k in (None, 1, 2, 4)]
+    for classes, radii in runs[1:]:
+        np.testing.assert_array_equal(classes, runs[0][0])
+        np.testing.assert_array_equal(radii, runs[0][1])
+
+
+def test_an_interrupted_certification_goes_on_where_it_stopped(tmp_path):
+    def certify(memory):
+        rng = np.random.default_rng(4)
+        return SmoothedClassifier(Interrupted(1), 0.5, 2).certify(CROWD, 20, 300, 0.01, rng, memory=memory)
+
+    memory = Memory(tmp_path, verbose=0)
+    LEFT[0] = 10**6
+    whole = certify(None)
+    used = 10**6 - LEFT[0]
+    LEFT[0] = used // 2
+    with pytest.raises(KeyboardInterrupt):
+        certify(memory)
+    LEFT[0] = 10**6
+    resumed = certify(memory)
+    assert 0 < 10**6 - LEFT[0] < used  # asked for the second half only
+    for found, wanted in zip(resumed, whole):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_bar_is_shown_over_the_points_only_if_asked_for(capsys):
+    smooth = SmoothedClassifier(Pieces([0.2], [0, 1]), 0.5, 2)
+    smooth.certify(CROWD, 20, 300, 0.01, np.random.default_rng(3))
+    assert capsys.readouterr() == ("", "")
+    smooth.certify(CROWD, 20, 300, 0.01, np.random.default_rng(3), progress=True)
+    assert "points: 100%" in capsys.readouterr().err
+
+
+def test_a_narrow_first_layer_gives_the_same_share_of_votes():
+    rng = np.random.default_rng(62)
+    net, n = MLP([30, 4, 3], rng), 40_000
+    x = rng.standard_normal((5, 30))
+
+    class Plain:
+        predict = net.predict
+
+    fast, slow = (SmoothedClassifier(m, 0.8, 3).votes(x, n, np.random.default_rng(5)) / n for m in (net, Plain()))
+    assert not np.array_equal(fast, slow)  # other draws
+    assert np.abs(fast - slow).max() < 5 * math.sqrt(0.5 / n)  # of the same law: within five standard errors
+
+
+# Noise in single precision, drawn another way.
+
+
+def drawn(n, seed=70):
+    out = np.empty(n, dtype=np.float32)
+    smoothing._box_muller(out, np.random.default_rng(seed))
+    return out.astype(np.float64)
+
+
+def test_the_fast_noise_is_standard_normal():
+    z, n = drawn(1_000_000), 1_000_000
+    assert kstest(z, "norm").pvalue > 0.001
+    for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+        assert abs(np.mean(z**power) - moment) < 4.5 * math.sqrt(variance / n)
+    for tail in (2, 3, 4):  # as many beyond as there should be
+        p = 2 * ndtr(-tail)
+        assert abs(np.sum(np.abs(z) > tail) - n * p) < 4.5 * math.sqrt(n * p)
+    assert np.isfinite(z).all() and np.abs(z).max() < 6.8
+
+
+def test_the_two_numbers_of_a_pair_and_their_squares_are_independent():
+    first, second = drawn(1_000_000).reshape(2, -1)
+    for f in (lambda z: z, np.square, np.abs):
+        assert abs(np.corrcoef(f(first), f(second))[0, 1]) < 4.5 / math.sqrt(len(first))
+    assert abs(np.corrcoef(first[1:], first[:-1])[0, 1]) < 4.5 / math.sqrt(len(first))
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_the_fast_noise_fills_an_array_of_any_length_and_can_be_repeated(n):
+    assert (drawn(n) != 0).all()
+    np.testing.assert_array_equal(drawn(n), drawn(n))
+    assert not np.array_equal(drawn(n), drawn(n, seed=71))
+
+
+def test_single_precision_certifies_what_double_does():
+    net, x = MLP([10, 12, 3], np.random.default_rng(72)), np.random.default_rng(73).standard_normal((6, 10))
+    smooth = SmoothedClassifier(net, 0.5, 3)
+    single = smooth.votes(x.astype(np.float32), 40_000, np.random.default_rng(74)) / 40_000
+    double = smooth.votes(x, 40_000, np.random.default_rng(74)) / 40_000
+    assert not np.array_equal(single, double)
+    assert np.abs(single - double).max() < 5 * math.sqrt(0.5 / 40_000)

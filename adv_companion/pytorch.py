@@ -1,0 +1,57 @@
+"""A PyTorch module as a model of this package. The one module that needs PyTorch; no other imports it."""
+
+import torch
+
+from adv_companion import _checks
+
+
+class TorchModel:
+    """A classifier out of any ``torch.nn.Module`` that gives logits, on whatever device it lies.
+
+    Attacks and certificates work on rows: images of ``shape`` (c, h, w) come as (n, c * h * w), and the module sees them as
+    (n, c, h, w). Rows are tensors, on the module's device and in its precision; nothing leaves the device. Dropout and
+    batch normalisation are switched to evaluation.
+
+    Parameters: ``module``; ``shape`` of one input as the module takes it, None for rows as they are. Raises ValueError
+    for a ``module`` that is none, or inputs of another size. Sections 62.1 to 62.6.
+    """
+
+    def __init__(self, module, shape=None):
+        if not isinstance(module, torch.nn.Module):
+            raise ValueError(f"module must be a torch.nn.Module, got {type(module).__name__}")
+        self.module = module.eval()
+        self.shape = None if shape is None else tuple(_checks.sizes("shape", shape, at_least=1))
+
+    def logits(self, x):
+        """Scores (n, k) of inputs (n, d)."""
+        with torch.no_grad():
+            return self._logits(self._rows(x))
+
+    def predict(self, x):
+        """Labels (n,) of inputs (n, d): the class of the largest score."""
+        return self.logits(x).argmax(dim=1)
+
+    def loss(self, x, y):
+        """Cross-entropy (n,), in nats, of inputs (n, d) with labels (n,) from 0 to k - 1."""
+        return self._losses(self.logits(x), y)
+
+    def loss_and_input_grad(self, x, y):
+        """The losses (n,) and their gradients (n, d) with respect to the inputs."""
+        x = self._rows(x).requires_grad_(True)
+        with torch.enable_grad():
+            loss = self._losses(self._logits(x), y)
+            (gradient,) = torch.autograd.grad(loss.sum(), x)
+        return loss.detach(), gradient
+
+    def _rows(self, x):
+        x = torch.as_tensor(x).detach()
+        if x.ndim != 2:
+            raise ValueError(f"x must have 2 dimension(s), got shape {tuple(x.shape)}")
+        return x
+
+    def _logits(self, x):
+        return self.module(x if self.shape is None else x.reshape(-1, *self.shape))
+
+    def _losses(self, logits, y):
+        y = _checks.labels("y", torch.as_tensor(y, device=logits.device), len(logits), logits.shape[1])
+        return torch.nn.functional.cross_entropy(logits, y, reduction="none")
