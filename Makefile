@@ -19,6 +19,11 @@ INSTRUCTOR ?= .venv-instructor
 teach      := $(INSTRUCTOR)/bin/python
 ready      := $(INSTRUCTOR)/.installed
 
+# PyTorch and the libraries beside which we measure stand apart, too.
+PEERS  ?= .venv-peers
+beside := $(PEERS)/bin/python
+met    := $(PEERS)/.installed
+
 # loadfile keeps the cells of a notebook on one worker, in their order, and trains what the tests of a file share once.
 NBVAL := $(bin)/python -m pytest --nbval --nbval-current-env -n $(WORKERS) --dist loadfile -p no:cacheprovider -q
 
@@ -32,7 +37,7 @@ export CHROMIUM ?= /usr/bin/chromium
 BROWSER := $(bin)/python -m pytest -n $(WORKERS) -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help book lite pdf hosted site serve lab test test-unit test-notebooks test-book test-portability test-pages test-browser test-lighthouse test-lite links record lock clean distclean \
+.PHONY: help book lite pdf hosted site serve lab test test-unit test-notebooks test-book test-portability test-pages test-browser test-lighthouse test-lite peers test-peers record-peers bench links record lock clean distclean \
 	assignment grade test-grading time-grading
 
 help:  ## list the targets
@@ -50,6 +55,14 @@ $(ready): requirements-instructor.txt pyproject.toml
 	test -x $(teach) || $(PYTHON) -m venv $(INSTRUCTOR)
 	$(teach) -m pip install --quiet --require-hashes -r requirements-instructor.txt
 	$(teach) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(met): requirements.txt requirements-peers.txt pyproject.toml
+	test -x $(beside) || $(PYTHON) -m venv $(PEERS)
+	$(beside) -m pip install --quiet --require-hashes -r requirements.txt
+	$(beside) -m pip install --quiet -r requirements-peers.txt
+	$(beside) -m pip install --quiet --no-deps torchattacks==3.5.1
+	$(beside) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 ifeq ($(STUDENT),)
@@ -70,8 +83,9 @@ lite: $(installed)  ## build the notebooks' browser edition into _build/html/lit
 	@rm -rf _build/lite _build/html/lite && mkdir -p _build/lite
 	@$(bin)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir _build/lite .
 	@rm -rf build  # what setuptools leaves
+	@$(bin)/python -m pip download --quiet --no-deps --dest _build/lite $$($(bin)/python -m pip freeze | grep '^array-api-compat==')
 	@cd _build/lite && $(LITE) --lite-dir . --output-dir ../html/lite --contents ../../chapters --apps lab --no-sourcemaps \
-		--no-unused-shared-packages --piplite-wheels "$$(ls *.whl)" > build.log 2>&1 || { cat build.log; exit 1; }
+		--no-unused-shared-packages $$(printf -- '--piplite-wheels %s ' *.whl) > build.log 2>&1 || { cat build.log; exit 1; }
 	@echo "$(CURDIR)/_build/html/lite/lab/index.html"
 
 pdf: $(installed)  ## print the book in _build/html into one PDF beside it (needs Chromium)
@@ -95,7 +109,7 @@ lab: $(installed)  ## open the notebooks in JupyterLab
 test: test-unit test-notebooks test-book test-pages  ## run every check
 
 test-unit: $(installed)  ## test the functions, and the gate itself
-	$(bin)/python -m pytest tests -n $(WORKERS) --dist loadfile -q --ignore=tests/test_notebooks.py --ignore=tests/grading --ignore=tests/browser --ignore=tests/lite
+	$(bin)/python -m pytest tests -n $(WORKERS) --dist loadfile -q --ignore=tests/test_notebooks.py --ignore=tests/grading --ignore=tests/browser --ignore=tests/lite --ignore=tests/peers
 
 test-notebooks: $(installed)  ## run every notebook and compare with what it recorded
 	$(bin)/python -m pytest tests/test_notebooks.py -n $(WORKERS) -q -p no:cacheprovider
@@ -118,6 +132,18 @@ test-browser: test-book  ## every page light and dark, wide and narrow, and what
 test-lighthouse: $(installed)  ## speed, accessibility and search scores of a page of the book that make test-book built
 	cd tests/browser/lighthouse && npm ci --silent --no-audit --no-fund
 	$(bin)/python tests/browser/lighthouse.py
+
+peers: $(met)  ## set up the environment with PyTorch and other libraries, for the page on your own model
+
+test-peers: $(met)  ## the same lines on PyTorch tensors and on a cluster; the page on your own model, run again
+	$(beside) -m pytest tests/peers -q -p no:cacheprovider -o filterwarnings=default
+	$(beside) -m pytest --nbval --nbval-current-env -p no:cacheprovider -q beyond
+
+record-peers: $(met)  ## run the page on your own model and keep its outputs
+	$(beside) tools/record.py beyond/own_model.ipynb
+
+bench: $(met)  ## measure speed beside other libraries, and write benchmarks.md (minutes, on a quiet machine)
+	$(beside) benchmarks/run.py
 
 test-lite: $(installed)  ## the notebooks' browser edition: its imports, its kernel in Chromium, each notebook opened
 	cd lite && npm ci --silent --no-audit --no-fund
@@ -155,7 +181,7 @@ time-grading: $(ready)  ## grade 30 submissions, and print time and memory
 
 clean:  ## remove what was built, and caches
 	rm -rf _build .pytest_cache adv_companion.egg-info
-	find . \( -path ./$(VENV) -o -path ./$(INSTRUCTOR) \) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
+	find . \( -path ./$(VENV) -o -path ./$(INSTRUCTOR) -o -path ./$(PEERS) \) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
 
 distclean: clean  ## remove the environments too
-	rm -rf .venv .venv-instructor
+	rm -rf .venv .venv-instructor .venv-peers

@@ -14,7 +14,7 @@ from nbconvert.preprocessors import ClearOutputPreprocessor, TagRemovePreprocess
 from nbgrader.preprocessors import ClearHiddenTests, ClearSolutions
 from record import ROOT
 
-SOURCES = ("*.md", "*.yml", "*.bib", "claims.csv", "chapters", "exercises", "_ext", "_static")
+SOURCES = ("*.md", "*.yml", "*.bib", "*.png", "claims.csv", "chapters", "beyond", "exercises", "_ext", "_static")
 STEPS = [
     TagRemovePreprocessor(enabled=True, remove_cell_tags={"solution"}),
     ClearSolutions(enforce_metadata=False),

@@ -1,0 +1,151 @@
+"""The same lines on NumPy arrays and on PyTorch tensors; public libraries on the same weights; workers in other processes."""
+
+import math
+
+import foolbox
+import joblib
+import numpy as np
+import pytest
+import torch
+from dask.distributed import Client, LocalCluster
+
+from adv_companion.attacks import fgsm, pgd, robust_accuracy
+from adv_companion.models import MLP
+from adv_companion.norms import dual_norm, linear_maximizer, project, sample_ball
+from adv_companion.pytorch import TorchModel
+from adv_companion.smoothing import SmoothedClassifier
+
+P = [1, 2, math.inf]
+RNG = np.random.default_rng(0)
+NET = MLP([12, 20, 5], RNG)
+X, Y = RNG.random((30, 12)), RNG.integers(0, 5, 30)
+XT, YT = torch.tensor(X), torch.tensor(Y)
+
+
+def twin(net, kind=torch.float64):
+    """A PyTorch module with the weights of ``net``."""
+    parts = []
+    for weight, bias in zip(net.weights, net.biases):
+        linear = torch.nn.Linear(*weight.shape, dtype=kind)
+        with torch.no_grad():
+            linear.weight.copy_(torch.tensor(weight.T.copy()))
+            linear.bias.copy_(torch.tensor(bias))
+        parts += [linear, torch.nn.ReLU()]
+    return torch.nn.Sequential(*parts[:-1])
+
+
+TWIN = TorchModel(twin(NET))
+
+
+def test_the_adapter_is_the_network():
+    loss, gradient = TWIN.loss_and_input_grad(XT, YT)
+    wanted = NET.loss_and_input_grad(X, Y)
+    np.testing.assert_allclose(TWIN.logits(XT), NET.logits(X), rtol=1e-12)
+    np.testing.assert_array_equal(TWIN.predict(XT), NET.predict(X))
+    np.testing.assert_allclose(loss, wanted[0], rtol=1e-12)
+    np.testing.assert_allclose(gradient, wanted[1], rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(TWIN.loss(XT, YT), wanted[0], rtol=1e-12)
+    assert not gradient.requires_grad and not XT.requires_grad
+
+
+@pytest.mark.parametrize("p", P)
+def test_norms_on_tensors(p):
+    g = RNG.standard_normal((9, 6))
+    center = np.full_like(g, 0.5)
+    pairs = [
+        (linear_maximizer(torch.tensor(g), 0.3, p), linear_maximizer(g, 0.3, p)),
+        (dual_norm(torch.tensor(g), p), dual_norm(g, p)),
+        (project(torch.tensor(g), torch.tensor(center), 0.3, p), project(g, center, 0.3, p)),
+        (project(torch.tensor(g), torch.tensor(center), 0.3, p, (0, 1)), project(g, center, 0.3, p, (0, 1))),
+        (sample_ball(9, 6, 0.3, p, np.random.default_rng(1), like=XT), sample_ball(9, 6, 0.3, p, np.random.default_rng(1))),
+    ]
+    for tensor, array in pairs:
+        assert isinstance(tensor, torch.Tensor)
+        np.testing.assert_allclose(tensor, array, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("p", P)
+@pytest.mark.parametrize("options", [{}, {"targeted": True}, {"restarts": 3}, {"random_start": False}], ids=str)
+def test_attacks_on_tensors(p, options):
+    before = XT.clone()
+    found = pgd(TWIN, XT, YT, 0.3, p, steps=10, **options)
+    assert isinstance(found, torch.Tensor) and found.dtype == XT.dtype and torch.equal(XT, before)
+    np.testing.assert_allclose(found, pgd(NET, X, Y, 0.3, p, steps=10, **options), atol=1e-9)
+    np.testing.assert_allclose(fgsm(TWIN, XT, YT, 0.3, p, (0, 1)), fgsm(NET, X, Y, 0.3, p, (0, 1)), atol=1e-12)
+
+
+def test_robust_accuracy_and_certificates_on_tensors():
+    def attack(model, x, y):
+        return pgd(model, x, y, 0.1, bounds=(0, 1))
+
+    assert robust_accuracy(TWIN, XT, YT, attack) == robust_accuracy(NET, X, Y, attack)
+    classes, radii = SmoothedClassifier(TWIN, 0.3, 5).certify(XT, 50, 500, 0.01, np.random.default_rng(1))
+    wanted = SmoothedClassifier(NET, 0.3, 5).certify(X, 50, 500, 0.01, np.random.default_rng(1))
+    np.testing.assert_array_equal(classes, wanted[0])
+    np.testing.assert_array_equal(radii, wanted[1])
+
+
+def test_images_in_single_precision():
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Dropout(), torch.nn.Flatten(), torch.nn.Linear(64, 5))
+    model, x = TorchModel(module, shape=(3, 6, 6)), torch.rand(7, 108)
+    y = model.predict(x)
+    found = pgd(model, x, y, 0.1, bounds=(0, 1))
+    assert found.shape == x.shape and found.dtype == torch.float32
+    assert (found - x).abs().max() <= 0.1 and found.min() >= 0 and found.max() <= 1
+    assert (model.loss(found, y) >= model.loss(x, y)).all()
+    torch.testing.assert_close(model.logits(x), model.module(x.reshape(-1, 3, 6, 6)))
+
+
+def test_what_is_no_module_or_no_row_is_refused():
+    with pytest.raises(ValueError, match="^module must be a torch.nn.Module"):
+        TorchModel(NET)
+    with pytest.raises(ValueError, match="^shape must be a list of integers"):
+        TorchModel(twin(NET), shape=3)
+    with pytest.raises(ValueError, match="^x must have 2 dimension"):
+        TWIN.logits(XT[0])
+    with pytest.raises(ValueError, match="^y must hold labels 0 to 4"):
+        TWIN.loss(XT, YT + 5)
+    with pytest.raises(ValueError, match="^x must be finite"):
+        pgd(TWIN, XT * math.nan, YT, 0.1)
+
+
+def test_foolbox_makes_the_same_fgsm_and_no_stronger_pgd():
+    theirs = foolbox.PyTorchModel(twin(NET).eval(), bounds=(0, 1))
+    one = foolbox.attacks.LinfFastGradientAttack(random_start=False)
+    found = one(theirs, XT, YT, epsilons=0.1)[1]
+    np.testing.assert_allclose(found, fgsm(TWIN, XT, YT, 0.1, bounds=(0, 1)), atol=1e-12)
+    many = foolbox.attacks.LinfPGD(rel_stepsize=2.5 / 20, steps=20, random_start=False)
+    last = many(theirs, XT, YT, epsilons=0.1)[1]
+    ours = pgd(TWIN, XT, YT, 0.1, steps=20, random_start=False, bounds=(0, 1))
+    assert (TWIN.loss(ours, YT) >= TWIN.loss(last, YT) - 1e-12).all()
+
+
+def test_a_cluster_gives_the_same_bits():
+    smooth = SmoothedClassifier(NET, 0.3, 5)
+    options = dict(steps=5, restarts=4, bounds=(0, 1))
+    wanted = smooth.certify(X, 50, 500, 0.01, np.random.default_rng(2)), pgd(NET, X, Y, 0.2, **options)
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster, Client(cluster):
+        with joblib.parallel_config("dask"):
+            certified = smooth.certify(X, 50, 500, 0.01, np.random.default_rng(2))
+            attacked = pgd(NET, X, Y, 0.2, **options)
+    np.testing.assert_array_equal(certified, wanted[0])
+    np.testing.assert_array_equal(attacked, wanted[1])
+
+
+class Counting(torch.nn.Module):
+    asked = 0
+
+    def forward(self, x):
+        Counting.asked += 1
+        return x @ torch.ones(12, 5, dtype=x.dtype) * torch.arange(5)
+
+
+def test_a_module_is_known_again_by_the_store(tmp_path):
+    def certify():
+        smooth = SmoothedClassifier(TorchModel(Counting()), 0.3, 5)
+        return smooth.certify(XT, 10, 50, 0.01, np.random.default_rng(2), memory=joblib.Memory(tmp_path, verbose=0))
+
+    first, asked = certify(), Counting.asked
+    np.testing.assert_array_equal(certify(), first)
+    assert asked > 0 and Counting.asked == asked
