@@ -25,7 +25,8 @@ ROOT = Path(__file__).parents[2]
 PYODIDE = ROOT / "lite" / "node_modules" / "pyodide"
 LOCK = json.loads((PYODIDE / "pyodide-lock.json").read_text(encoding="utf-8"))
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
-BROUGHT = {"adv_companion", "piplite"}  # by the book, and by the edition itself
+BROUGHT = {"adv_companion", "array_api_compat", "piplite"}  # by the book, and by the edition itself
+PACKAGE = [path for path in sorted((ROOT / "adv_companion").glob("*.py")) if path.stem != "pytorch"]  # no page here needs it
 
 
 def provided():
@@ -56,7 +57,7 @@ def test_the_release_looked_at_is_the_one_that_the_kernel_starts():
     assert json.loads((PYODIDE / "package.json").read_text(encoding="utf-8"))["version"] == PYODIDE_VERSION
 
 
-@pytest.mark.parametrize("path", [*CHAPTERS, *sorted((ROOT / "adv_companion").glob("*.py"))], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*CHAPTERS, *PACKAGE], ids=lambda path: path.name)
 def test_every_import_is_provided(path):
     assert imports(code(path)) <= provided()
 
@@ -100,7 +101,7 @@ def edition(tmp_path_factory):
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*build, f"--wheel-dir={folder}", str(ROOT)], check=True)
     shutil.rmtree(ROOT / "build", ignore_errors=True)  # what setuptools leaves
-    pure = ["comm==0.2.3", "prompt_toolkit", "wcwidth", "jedi", "parso"]
+    pure = ["array-api-compat", "comm==0.2.3", "prompt_toolkit", "wcwidth", "jedi", "parso"]
     subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--dest={folder}", *pure], check=True)
     wheels = [f"--piplite-wheels={path.name}" for path in folder.glob("*.whl")]
     command = [Path(sys.executable).with_name("jupyter-lite"), "build", "--lite-dir=.", "--output-dir=out", "--no-sourcemaps"]
@@ -123,6 +124,7 @@ def tab():
 
 def test_the_kernel_runs_and_installs_the_package_that_the_book_brings(edition, tab):
     typed = "import piplite\nawait piplite.install('adv-companion', deps=False)\nimport adv_companion, sys\n"
+    typed += "await piplite.install('array-api-compat')\nimport array_api_compat\n"
     typed += "print('found', adv_companion.__name__, 6 * 7, sys.platform)"
     tab.goto(f"{edition}repl/index.html?kernel=python&execute=1&code={quote(typed)}")
     tab.get_by_text("found adv_companion 42 emscripten").last.wait_for(timeout=120_000)

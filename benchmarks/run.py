@@ -1,0 +1,169 @@
+"""How fast, beside other libraries: `make bench` writes benchmarks.md and its figure.
+
+Every contender waits in a process of its own and runs when it is its turn, so that all of them meet the same moods of the
+machine. The minimum is what the code can do; the median is what to expect here.
+"""
+
+import datetime
+import json
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import contenders
+import matplotlib.pyplot as plt
+import numpy as np
+from imagenet import seconds_per_answer
+
+from adv_companion import plotting
+from adv_companion.attacks import pgd
+from adv_companion.smoothing import SmoothedClassifier
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZES = {"64-64-10": (11, 5), "784-256-10": (6, 2)}  # rounds, and runs in a row in each, the first of them with cold caches
+NAMES = {
+    "pgd_floor": "matrix products alone", "pgd_ours": "adv_companion", "pgd_ours_torch": "adv_companion, on PyTorch",
+    "pgd_torch": "plain PyTorch", "pgd_torchattacks": "torchattacks", "pgd_foolbox": "Foolbox", "pgd_art": "ART",
+    "certify_floor": "matrix products alone", "certify_ours": "adv_companion, 2 workers", "certify_torch": "plain PyTorch",
+    "certify_art": "ART",
+}  # fmt: skip
+WORKERS = {"certify_ours"}  # two threads of its own, each with one of BLAS
+
+
+def start(name, sizes):
+    threads = "1" if name in WORKERS else "2"
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
+    command = [sys.executable, "-W", "ignore", str(ROOT / "benchmarks" / "contenders.py"), name, sizes]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    )
+    while process.stdout.readline() != "ready\n":
+        if process.poll() is not None:
+            raise RuntimeError(f"{name} on {sizes} did not start")
+    return process
+
+
+def race(names, sizes, rounds, in_a_row):
+    """{name: (seconds of each run, last result)}, all in one run, their order another in each round."""
+    processes = {name: start(name, sizes) for name in names}
+    found = {name: ([], None) for name in names}
+    for k in range(rounds):
+        order = random.Random(k).sample(list(names), len(names))
+        for name in order:
+            processes[name].stdin.write(f"{in_a_row}\n")
+            processes[name].stdin.flush()
+            seconds, result = json.loads(processes[name].stdout.readline())
+            found[name] = found[name][0] + seconds, result
+    for process in processes.values():
+        process.stdin.close()
+        process.wait()
+    return found
+
+
+def table(found, floor, last):
+    lines = [f"| who | minimum, ms | median, ms | times the floor | {last} |", "|---|---|---|---|---|"]
+    least = min(found[floor][0])
+    for name, (seconds, result) in sorted(found.items(), key=lambda item: min(item[1][0])):
+        shown = "" if name == floor else " · ".join(str(part) for part in result[: 1 + (last != "accuracy left")])
+        low, middle = min(seconds), statistics.median(seconds)
+        lines.append(f"| {NAMES[name]} | {1e3 * low:.1f} | {1e3 * middle:.1f} | {low / least:.2f} | {shown} |")
+    return "\n".join(lines)
+
+
+def draw(races):
+    fig, panels = plt.subplots(2, 2, figsize=(8.4, 5.2))
+    for axes, ((kind, sizes), found) in zip(panels.flat, races.items()):
+        order = sorted(found, key=lambda name: -min(found[name][0]))
+        colours = [plotting.GREY if "floor" in name else plotting.BLUE if "ours" in name else plotting.ORANGE for name in order]
+        times = [1e3 * min(found[name][0]) for name in order]
+        axes.barh([NAMES[name] for name in order], times, color=colours)
+        for k, value in enumerate(times):
+            axes.annotate(f"{value:.0f}" if value >= 20 else f"{value:.1f}", (value, k), (3, 0), textcoords="offset points", va="center", fontsize=8)
+        axes.set(title=f"{kind}, {sizes}", xlabel="ms (log)", xscale="log", xlim=(min(times) / 2, max(times) * 2.5))
+    fig.savefig(ROOT / "benchmarks.png", metadata={"Software": None})
+
+
+def exponent(sizes, run):
+    """The fitted exponent of the time in the size, from the least of seven interleaved runs each."""
+    least = dict.fromkeys(sizes, np.inf)
+    for _ in range(7):
+        for size in sizes:
+            begin = time.perf_counter()
+            run(size)
+            least[size] = min(least[size], time.perf_counter() - begin)
+    return np.polyfit(np.log(list(least)), np.log(list(least.values())), 1)[0], least
+
+
+def growth():
+    lines = ["| what grows | times, ms | exponent |", "|---|---|---|"]
+    layers, x, y = contenders.task([64, 64, 10], 8000)
+    model, smooth = contenders.ours(layers), SmoothedClassifier(contenders.ours(layers), contenders.SIGMA, 10)
+    rng = np.random.default_rng(0)
+    runs = {
+        "PGD, rows n (40 steps)": ((1000, 2000, 4000, 8000), lambda n: pgd(model, x[:n], y[:n], 0.1)),
+        "PGD, steps K (1000 rows)": ((20, 40, 80, 160), lambda k: pgd(model, x[:1000], y[:1000], 0.1, steps=k)),
+        "certify, samples (10 points)": ((5000, 10_000, 20_000, 40_000), lambda n: smooth.certify(x[:10], 100, n, 0.001, rng)),
+    }
+    for name, (sizes, run) in runs.items():
+        power, least = exponent(sizes, run)
+        times = ", ".join(f"{size}: {1e3 * seconds:.1f}" for size, seconds in least.items())
+        lines.append(f"| {name} | {times} | {power:.2f} |")
+    lines += ["", "Features d, 1000 rows, 40 steps of PGD on d-64-10, ms: "]
+    widths = {}
+    for d in (64, 256, 1024):
+        layers, x, y = contenders.task([d, 64, 10], 1000)
+        widths[d] = exponent((1000, 500), lambda n, m=contenders.ours(layers): pgd(m, x[:n], y[:n], 0.1))[1][1000]
+    lines[-1] += ", ".join(f"{d}: {1e3 * seconds:.1f}" for d, seconds in widths.items()) + "."
+    return "\n".join(lines), peaks(smooth, contenders.task([64, 64, 10], 10)[1])
+
+
+def peaks(smooth, x):
+    """The most memory that NumPy holds at a time while one point is certified, by the number of samples."""
+    found = {}
+    for n in (10_000, 100_000, 1_000_000):
+        tracemalloc.start()
+        smooth.certify(x[:1], 100, n, 0.001, np.random.default_rng(0))
+        found[n] = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+    return ", ".join(f"n = {n}: {megabytes:.1f} MB" for n, megabytes in found.items())
+
+
+def machine():
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
+    versions = []
+    for name in ("numpy", "torch", "foolbox", "torchattacks", "adversarial-robustness-toolbox"):
+        from importlib.metadata import version
+
+        versions.append(f"{name} {version(name)}")
+    return f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, {', '.join(versions)}"
+
+
+def main():
+    plotting.use_style()
+    groups = {"PGD": [n for n in NAMES if n.startswith("pgd")], "certify": [n for n in NAMES if n.startswith("certify")]}
+    races = {(kind, sizes): race(names, sizes, *turns) for kind, names in groups.items() for sizes, turns in SIZES.items()}
+    text = [(ROOT / "benchmarks" / "head.md").read_text(encoding="utf-8").strip()]
+    text.append(f"Measured on {datetime.date.today()}: {machine()}. Two threads each.")
+    text.append("```{figure} benchmarks.png\n:name: fig-benchmarks\n:alt: Bars of the least time of each contender, in four panels: "
+                "PGD and certification, on a small and a large network. The numbers are in the tables below.\n\n"
+                "The least time of each contender, on a logarithmic scale.\n```")  # fmt: skip
+    for (kind, sizes), found in races.items():
+        floor, last = ("pgd_floor", "accuracy left") if kind == "PGD" else ("certify_floor", "certified, mean radius")
+        heading = "PGD: 40 steps, 1000 points" if kind == "PGD" else "Certification: 50 points, 10 000 votes"
+        text += [f"## {heading}, {sizes}", table(found, floor, last)]
+    grown, memory = growth()
+    text += ["## Growth", grown, f"Certifying one point holds at most ({memory}): flat in the number of samples."]
+    text.append(f"One noisy answer of a ResNet-50 to an image of ImageNet's size: {1e3 * seconds_per_answer():.0f} ms.")
+    draw(races)
+    (ROOT / "benchmarks.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+    print("\n\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
