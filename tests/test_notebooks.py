@@ -105,7 +105,7 @@ CHECKS = [
 
 
 def test_the_book_has_notebooks():
-    assert NOTEBOOKS, f"no notebook under {ROOT}/chapters or {ROOT}/exercises"
+    assert notebooks(), f"no notebook under {ROOT}/chapters or {ROOT}/exercises"
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
