@@ -38,15 +38,16 @@ def open_page(tab, url):
     tab.wait_for_function(READY)
 
 
-def page_faults(tab):
-    """What is wrong with the page that the tab shows."""
+def page_faults(tab, without=None):
+    """What is wrong with the page that the tab shows; axe leaves out what the selector ``without`` finds."""
     tab.evaluate(ALL_IMAGES)
     faults = [f"image missing: {source}" for source in tab.evaluate(BROKEN_IMAGES)]
     faults += [f"unresolved: {text}" for text in tab.evaluate(UNRESOLVED)]
     wider = tab.evaluate(WIDER)
     if wider > 0:
         faults.append(f"scrolls sideways by {wider} px")
-    for violation in Axe().run(tab).response["violations"]:
+    context = {"exclude": [[without]]} if without else None
+    for violation in Axe().run(tab, context=context).response["violations"]:
         where = "; ".join(node["html"][:120] for node in violation["nodes"][:3])
         faults.append(f"axe {violation['id']} ({len(violation['nodes'])}): {where}")
     return faults
