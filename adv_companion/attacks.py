@@ -138,6 +138,7 @@ class _Best:
         self._last, self._leads = self._points, xp.zeros_like(loss, dtype=xp.bool)
 
     def see(self, z, loss):
+        """Another point (n, d) for each row, and the losses (n,) there."""
         xp = array_namespace(loss)
         better = loss > self.loss
         self._keep(self._leads & ~better)
@@ -152,6 +153,7 @@ class _Best:
             self._points = xp.where(rows[:, None], self._last, self._points)
 
     def points(self):
+        """The best points (n, d) of all that were seen."""
         self._keep(self._leads)
         return self._points
 

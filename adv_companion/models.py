@@ -203,9 +203,12 @@ class Network:
 
     def _pass_of(self, x):
         """A pass of inputs (n, d) and the outputs (n, k) it gave."""
-        x = _checks.floats("x", x, ndim=2, shape=(None, self.sizes[0]))
+        x = self._inputs(x)
         through = _Pass(self, len(x), x.dtype)
         return through, through.forward(x)
+
+    def _inputs(self, x):
+        return _checks.floats("x", x, ndim=2, shape=(None, self.sizes[0]))
 
 
 class _Pass:
@@ -276,12 +279,23 @@ class MLP(Network):
 
     def loss(self, x, y):
         """Cross-entropy (n,), in nats, of inputs (n, d) with labels (n,) from 0 to k - 1."""
-        return self._pass_with_loss(x, y)[1]
+        x, labelled = self._checked(x, y)
+        return labelled.loss(x)
 
     def loss_and_input_grad(self, x, y):
         """The losses (n,) and their gradients (n, d) with respect to the inputs."""
-        through, loss, grad = self._pass_with_loss(x, y)
-        return loss, through.to_inputs(grad)
+        x, labelled = self._checked(x, y)
+        return labelled.loss_and_input_grad(x)
+
+    def loss_and_param_grad(self, x, y):
+        """The losses (n,) and the gradient of their *mean* with respect to ``params``, a vector like it."""
+        x, labelled = self._checked(x, y)
+        return labelled.loss_and_param_grad(x)
+
+    def _checked(self, x, y):
+        """The inputs (n, d), and the losses and gradients for their labels (n,)."""
+        x = self._inputs(x)
+        return x, _Labelled(self, _checks.labels("y", y, len(x), n_classes=self.sizes[-1]))
 
     def for_labels(self, y):
         """``loss`` and ``loss_and_input_grad`` for labels (n,) that stay: an object with both, of the inputs alone.
@@ -290,20 +304,9 @@ class MLP(Network):
         """
         return _Labelled(self, _checks.labels("y", y, len(y), n_classes=self.sizes[-1]))
 
-    def with_input_noise(self, sigma, dtype):
-        """The network's answers under Gaussian noise on its inputs, for ``SmoothedClassifier``, in precision ``dtype``."""
-        return _NoiseInFirstLayer(self, sigma, dtype)
-
-    def loss_and_param_grad(self, x, y):
-        """The losses (n,) and the gradient of their *mean* with respect to ``params``, a vector like it."""
-        through, loss, grad = self._pass_with_loss(x, y)
-        return loss, through.to_params(grad / len(grad))
-
-    def _pass_with_loss(self, x, y):
-        """A pass, the losses, and their gradients (n, k) with respect to the logits."""
-        through, logits = self._pass_of(x)
-        y = _checks.labels("y", y, len(logits), n_classes=self.sizes[-1])
-        return through, *_softmax_cross_entropy(logits, y)
+    def with_input_noise(self, sigma, x):
+        """The network's answers under Gaussian noise on inputs like ``x`` (n, d), for ``SmoothedClassifier``."""
+        return _NoiseInFirstLayer(self, sigma, self._inputs(x).dtype)
 
 
 class _NoiseInFirstLayer:
@@ -311,7 +314,7 @@ class _NoiseInFirstLayer:
 
     The first layer's weights W turn the noise into sigma W^T noise, a normal vector with covariance sigma^2 W^T W. Where
     the layer is narrower than the input, sigma R^T noise has the same law, with W = QR and as few numbers as the layer is
-    wide. The point's own share of the first layer is computed once for all draws.
+    wide. The point's own share of the first layer is computed once for all draws of a call.
     """
 
     def __init__(self, network, sigma, dtype):
@@ -337,16 +340,24 @@ class _Labelled:
     def __init__(self, network, y):
         self.network, self.y, self.through = network, y, None
 
-    def _logits(self, x):
-        self.through = self.through or _Pass(self.network, len(x), x.dtype)
-        return self.through.forward(x)
-
     def loss(self, x):
-        return _softmax_cross_entropy(self._logits(x), self.y)[0]
+        """Cross-entropies (n,) of inputs (n, d)."""
+        return self._losses(x)[0]
 
     def loss_and_input_grad(self, x):
-        loss, grad = _softmax_cross_entropy(self._logits(x), self.y)
+        """The losses (n,), and their gradients (n, d) in an array that the next call overwrites."""
+        loss, grad = self._losses(x)
         return loss, self.through.to_inputs(grad)
+
+    def loss_and_param_grad(self, x):
+        """The losses (n,) and the gradient of their *mean* with respect to the parameters."""
+        loss, grad = self._losses(x)
+        return loss, self.through.to_params(grad / len(grad))
+
+    def _losses(self, x):
+        """The losses (n,), and their gradients (n, k) with respect to the logits."""
+        self.through = self.through or _Pass(self.network, len(x), x.dtype)
+        return _softmax_cross_entropy(self.through.forward(x), self.y)
 
 
 def _softmax_cross_entropy(logits, y):

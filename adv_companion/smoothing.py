@@ -152,9 +152,12 @@ class SmoothedClassifier:
     def _votes(self, x, ns, rng, n_jobs=None, progress=False, memory=None):
         """The votes (m, len(ns), n_classes) of each row, for each number of draws in ``ns``, one after the other."""
         x = _checks.floats("x", x, ndim=2)
+        xp = array_namespace(x)
+        if x.dtype not in (xp.float32, xp.float64):  # noise can be drawn in no other
+            x = xp.astype(x, xp.float64)
         streams = _checks.generator("rng", rng).spawn(len(x))
         if hasattr(self.model, "with_input_noise"):
-            noisy = self.model.with_input_noise(self.sigma, x.dtype)
+            noisy = self.model.with_input_noise(self.sigma, x)
         else:
             noisy = _NoiseOnInputs(self.model, self.sigma, x.shape[1])
         tally = delayed(_tally if memory is None else memory.cache(_tally))
@@ -169,6 +172,7 @@ class _NoiseOnInputs:
         self.model, self.sigma, self.width = model, sigma, width
 
     def predict(self, point, noise):
+        """Labels (m,) for standard normal ``noise`` (m, width) around ``point`` (d,); the noise is overwritten."""
         noise *= self.sigma
         noise += point
         return self.model.predict(noise)

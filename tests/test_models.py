@@ -522,7 +522,7 @@ def test_labels_given_once_give_the_same_losses_and_gradients():
 def test_noise_drawn_in_the_first_layer_has_the_law_of_noise_on_the_inputs(sizes):
     rng = np.random.default_rng(42)
     net, point, sigma = MLP(sizes, rng), rng.standard_normal(sizes[0]), 0.7
-    noisy = net.with_input_noise(sigma, np.float64)
+    noisy = net.with_input_noise(sigma, point[None])
     assert noisy.width == min(sizes[:2])
     weight = net.weights[0]
     # a centred normal vector is known by its covariance

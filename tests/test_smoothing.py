@@ -831,3 +831,17 @@ def test_single_precision_certifies_what_double_does():
     double = smooth.votes(x, 40_000, np.random.default_rng(74)) / 40_000
     assert not np.array_equal(single, double)
     assert np.abs(single - double).max() < 5 * math.sqrt(0.5 / 40_000)
+
+
+def test_a_network_refuses_inputs_of_another_size():
+    smooth = SmoothedClassifier(MLP([4, 3, 2], np.random.default_rng(75)), 0.5, 2)
+    for call in (lambda x, rng: smooth.votes(x, 10, rng), lambda x, rng: smooth.certify(x, 10, 20, 0.01, rng)):
+        with pytest.raises(ValueError, match=r"^x must have shape \(any, 4\), got \(2, 5\)"):
+            call(np.zeros((2, 5)), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("model", [MLP([4, 3, 2], np.random.default_rng(76)), Pieces([0.2], [0, 1])], ids=["network", "any"])
+def test_inputs_of_more_precision_than_noise_has_are_rounded(model):
+    smooth, x = SmoothedClassifier(model, 0.5, 2), np.random.default_rng(77).standard_normal((3, 4))
+    long = smooth.votes(x.astype(np.longdouble), 50, np.random.default_rng(0))
+    np.testing.assert_array_equal(long, smooth.votes(x, 50, np.random.default_rng(0)))
