@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from exercises import HIDDEN, REGION, leaks, names, read, secrets, squashed, tagged
-from record import ROOT, notebooks
+from record import ROOT
 
 CELLS = [cell for name in names() for cell in read(name).cells]
 TEXT = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL)
@@ -24,10 +24,9 @@ def strings(value):
 
 
 def public():
-    """What a student may read: the chapters with their outputs, the other pages, and the package."""
-    chapters = [
-        strings(json.loads(path.read_text(encoding="utf-8"))) for path in notebooks() if "chapters" in path.parts
-    ]
+    """What a student may read: every notebook without exercises, with its outputs, the other pages, and the package."""
+    paths = [*ROOT.glob("chapters/*.ipynb"), *ROOT.glob("beyond/*.ipynb")]
+    chapters = [strings(json.loads(path.read_text(encoding="utf-8"))) for path in paths]
     files = [*ROOT.glob("*.md"), *ROOT.glob("*.bib"), *ROOT.glob("adv_companion/*.py")]
     others = [path.read_text(encoding="utf-8") for path in files]
     return "\n".join([*chapters, *others])
