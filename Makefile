@@ -37,8 +37,9 @@ export CHROMIUM ?= /usr/bin/chromium
 BROWSER := $(bin)/python -m pytest -n $(WORKERS) -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help book lite pdf hosted site serve lab test test-unit test-notebooks test-book test-portability test-pages test-browser test-lighthouse test-lite peers test-peers record-peers bench links record lock clean distclean \
-	assignment grade test-grading time-grading
+.PHONY: help book lite pdf hosted site serve lab test test-unit test-notebooks test-book test-portability test-pages \
+	test-browser test-lighthouse test-lite peers test-peers record-peers bench links record lock clean distclean assignment \
+	grade test-grading time-grading
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,12 +50,14 @@ $(installed): requirements.txt pyproject.toml
 	test -x $(bin)/python || $(PYTHON) -m venv $(VENV)
 	$(bin)/python -m pip install --quiet --require-hashes -r requirements.txt
 	$(bin)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(bin)/python -m pip check --quiet
 	@touch $@
 
 $(ready): requirements-instructor.txt pyproject.toml
 	test -x $(teach) || $(PYTHON) -m venv $(INSTRUCTOR)
 	$(teach) -m pip install --quiet --require-hashes -r requirements-instructor.txt
 	$(teach) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(teach) -m pip check --quiet
 	@touch $@
 
 $(met): requirements.txt requirements-peers.txt pyproject.toml
@@ -109,7 +112,8 @@ lab: $(installed)  ## open the notebooks in JupyterLab
 test: test-unit test-notebooks test-book test-pages  ## run every check
 
 test-unit: $(installed)  ## test the functions, and the gate itself
-	$(bin)/python -m pytest tests -n $(WORKERS) --dist loadfile -q --ignore=tests/test_notebooks.py --ignore=tests/grading --ignore=tests/browser --ignore=tests/lite --ignore=tests/peers
+	$(bin)/python -m pytest tests -n $(WORKERS) --dist loadfile -q \
+		--ignore=tests/test_notebooks.py $(foreach suite,grading browser lite peers,--ignore=tests/$(suite))
 
 test-notebooks: $(installed)  ## run every notebook and compare with what it recorded
 	$(bin)/python -m pytest tests/test_notebooks.py -n $(WORKERS) -q -p no:cacheprovider
@@ -131,7 +135,7 @@ test-browser: test-book  ## every page light and dark, wide and narrow, and what
 
 test-lighthouse: $(installed)  ## speed, accessibility and search scores of a page of the book that make test-book built
 	cd tests/browser/lighthouse && npm ci --silent --no-audit --no-fund
-	$(bin)/python tests/browser/lighthouse.py
+	PYTHONPATH=tools $(bin)/python tests/browser/lighthouse.py
 
 peers: $(met)  ## set up the environment with PyTorch and other libraries, for the page on your own model
 

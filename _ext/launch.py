@@ -34,7 +34,7 @@ def add_links(app, pagename, templatename, context, doctree):
         return
     root = "../" * pagename.count("/")
     if pagename.startswith("chapters/"):
-        found = [(name, address) for name, address in links(f"{pagename}.ipynb", os.environ)]
+        found = links(f"{pagename}.ipynb", os.environ)
         running = f'<a href="{root}running.html">how, and what was tried</a>'
         line = " · ".join([*(f'<a href="{_at(root, address)}">{name}</a>' for name, address in found), running])
         context["body"] = context["body"].replace("</nav>", f"<p>Run it: {line}</p></nav>", 1)

@@ -132,7 +132,7 @@ def _lighten_images(page, folder):
 
 def _remove_unserved(root):
     static = root / "_static"
-    for folder in ("vendor", "scripts", "styles", "locales", "webpack-macros.html"):
+    for folder in ("vendor", "scripts", "styles", "locales"):
         shutil.rmtree(static / folder, ignore_errors=True)
     keep = {"book.js", "styles.css", "icons.woff", *KEPT}
     for file in static.iterdir():

@@ -318,11 +318,11 @@ class _NoiseInFirstLayer:
     """
 
     def __init__(self, network, sigma, dtype):
-        (weight, self.bias), *self.others = network._layers()
+        (weight, self.bias), *others = network._layers()
         narrow = np.linalg.qr(weight, mode="r") if weight.shape[0] > weight.shape[1] else weight
         self.weight, self.width = weight, len(narrow)
         self.spread = (sigma * narrow).astype(dtype)
-        self.others = [(w.astype(dtype), b.astype(dtype)) for w, b in self.others]
+        self.others = [(w.astype(dtype), b.astype(dtype)) for w, b in others]
 
     def predict(self, point, noise):
         """Labels (m,) for standard normal ``noise`` (m, width) around ``point`` (d,)."""

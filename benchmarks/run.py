@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from importlib.metadata import version
 from pathlib import Path
 
 import contenders
@@ -103,7 +104,8 @@ def exponent(sizes, run):
 def growth():
     lines = ["| what grows | times, ms | exponent |", "|---|---|---|"]
     layers, x, y = contenders.task([64, 64, 10], 8000)
-    model, smooth = contenders.ours(layers), SmoothedClassifier(contenders.ours(layers), contenders.SIGMA, 10)
+    model = contenders.ours(layers)
+    smooth = SmoothedClassifier(model, contenders.SIGMA, 10)
     rng = np.random.default_rng(0)
     runs = {
         "PGD, rows n (40 steps)": ((1000, 2000, 4000, 8000), lambda n: pgd(model, x[:n], y[:n], 0.1)),
@@ -136,11 +138,8 @@ def peaks(smooth, x):
 
 def machine():
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
-    versions = []
-    for name in ("numpy", "torch", "foolbox", "torchattacks", "adversarial-robustness-toolbox"):
-        from importlib.metadata import version
-
-        versions.append(f"{name} {version(name)}")
+    names = ("numpy", "torch", "foolbox", "torchattacks", "adversarial-robustness-toolbox")
+    versions = [f"{name} {version(name)}" for name in names]
     return f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, {', '.join(versions)}"
 
 

@@ -30,12 +30,6 @@ def setup_cell():
     return {"cell_type": "code", "execution_count": None, "id": "setup", "metadata": metadata, "outputs": [], "source": source}
 
 
-def with_setup(notebook):
-    """The notebook with this cell as its first, whatever stood there under the same id."""
-    cells = [cell for cell in notebook["cells"] if cell["id"] != "setup"]
-    return {**notebook, "cells": [setup_cell(), *cells]}
-
-
 def with_address(text, repository):
     """A notebook's text with the address of the repository in its first cell."""
     empty, full = (json.dumps(line)[1:-1] for line in (ADDRESS, f'REPOSITORY = "{repository}"'))

@@ -4,29 +4,17 @@ A link from page to page becomes a link inside the document, and the bookmarks a
 """
 
 import io
-import os
 import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import yaml
-from playwright.sync_api import sync_playwright
+from chromium import ALL_IMAGES, CHROMIUM, READY, launched, served
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, NameObject
 
 ROOT = Path(__file__).resolve().parents[1]
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-READY = "() => !window.MathJax || MathJax.startup.promise.then(() => true)"
-IMAGES = "() => Promise.all([...document.images].map(i => { i.loading = 'eager'; return i.decode().catch(() => {}); }))"
 LEFT_OUT = ("claim_tests",)  # two hundred pages of test code, which nobody reads on paper
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
 
 
 def contents():
@@ -39,18 +27,16 @@ def contents():
 def printed(base, pages):
     """{page: its title and the bytes of its PDF}."""
     documents = {}
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with launched() as browser:
         for page in pages:
             tab = browser.new_page()
             tab.goto(urljoin(base, page + ".html"))
             tab.wait_for_function(READY)
-            tab.evaluate(IMAGES)
+            tab.evaluate(ALL_IMAGES)
             margins = dict.fromkeys(("top", "bottom", "left", "right"), "18mm")
             title = tab.locator("h1").first.inner_text().strip("# \n")
             documents[page] = title, tab.pdf(format="A4", margin=margins, scale=0.8, print_background=True)
             tab.close()
-        browser.close()
     return documents
 
 
@@ -87,12 +73,8 @@ def main():
     book, out = Path(sys.argv[1]), Path(sys.argv[2])
     if not Path(CHROMIUM).exists():
         sys.exit(f"The PDF is printed by Chromium, and there is no {CHROMIUM}: name one, as in make pdf CHROMIUM=...")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(book)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    base = f"http://127.0.0.1:{server.server_port}/"
-    writer = joined(printed(base, [page for _, pages in contents() for page in pages]), base)
-    server.shutdown()
-    server.server_close()
+    with served(book) as base:
+        writer = joined(printed(base, [page for _, pages in contents() for page in pages]), base)
     writer.write(out)
     print(f"{out}: {len(writer.pages)} pages, {out.stat().st_size / 1e6:.1f} MB")
 

@@ -4,12 +4,8 @@ from urllib.parse import urldefrag, urljoin, urlparse
 
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
+from chromium import ALL_IMAGES, READY
 
-READY = "() => document.readyState == 'complete' && (!window.MathJax || MathJax.startup?.promise?.then(() => true))"
-ALL_IMAGES = """() => Promise.all([...document.images].map(image => {
-    image.loading = 'eager';
-    return image.decode().catch(() => {});
-}))"""
 BROKEN_IMAGES = "() => [...document.images].filter(i => !i.hidden && !i.naturalWidth).map(i => i.src.slice(0, 80))"
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # A reference that found nothing shows question marks; TeX that MathJax did not understand shows an error.

@@ -1,23 +1,18 @@
 """The built book, served to Chromium: what the tests in a browser share."""
 
 import gzip
-import os
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from chromium import Quiet, launched, served
 
 ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "_build" / "test" / "_build" / "html"
 SHOTS = ROOT / "_build" / "browser"
 PAGES = sorted(p.relative_to(BOOK).as_posix() for p in BOOK.rglob("*.html") if not {"_static", "lite"} & set(p.parts))
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
 
-class Compressed(SimpleHTTPRequestHandler):
+class Compressed(Quiet):
     """Serves a folder as a web host does: compressed, and with leave to keep what was loaded."""
 
     protocol_version = "HTTP/1.1"
@@ -39,20 +34,6 @@ class Compressed(SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *arguments):
-        pass
-
-
-def serve(folder):
-    """A server of ``folder`` on a free port of this machine, running until its ``shutdown``."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Compressed, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
-
-
-def address(server):
-    return f"http://127.0.0.1:{server.server_port}/"
-
 
 def pytest_addoption(parser):
     parser.addoption("--matrix", action="store_true", help="every page, light and dark, wide and narrow; screenshots kept")
@@ -67,18 +48,14 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="session")
 def site():
-    server = serve(BOOK)
-    yield address(server)
-    server.shutdown()
-    server.server_close()
+    with served(BOOK, Compressed) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
 def browser():
-    with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with launched() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import BOOK, CHROMIUM, address, serve
+from chromium import CHROMIUM, served
+from conftest import BOOK, Compressed
 
 PAGE = "chapters/03_pgd.html"
 NEEDED = {
@@ -36,17 +37,16 @@ def scores(url, device):
 
 
 def main():
-    server, good = serve(BOOK), True
-    for device, needed in NEEDED.items():
-        runs = [scores(address(server) + PAGE, device) for _ in range(3)]
-        for name, least in needed.items():
-            found = [score[name] for score, _ in runs]
-            median = statistics.median(found)
-            good = good and median >= least
-            print(f"{device:8} {name:15} {median:4.0f} of at least {least:3}   runs: {found}")
-        print(f"{device:8} faults: {sorted(set().union(*(faults for _, faults in runs))) or 'none'}")
-    server.shutdown()
-    server.server_close()
+    good = True
+    with served(BOOK, Compressed) as address:
+        for device, needed in NEEDED.items():
+            runs = [scores(address + PAGE, device) for _ in range(3)]
+            for name, least in needed.items():
+                found = [score[name] for score, _ in runs]
+                median = statistics.median(found)
+                good = good and median >= least
+                print(f"{device:8} {name:15} {median:4.0f} of at least {least:3}   runs: {found}")
+            print(f"{device:8} faults: {sorted(set().union(*(faults for _, faults in runs))) or 'none'}")
     sys.exit(not good)
 
 

@@ -3,6 +3,7 @@
 import checks
 import nbformat
 import pytest
+from chromium import ALL_IMAGES
 from conftest import BOOK, PAGES
 from nbclient import NotebookClient
 
@@ -48,7 +49,7 @@ def test_a_page_is_light_and_its_slider_there_within_a_second(address, site, bro
         tab = context.new_page()
         tab.add_init_script(WHEN_PAINTED)
         checks.open_page(tab, site + address)
-        tab.evaluate(checks.ALL_IMAGES)
+        tab.evaluate(ALL_IMAGES)
         usable.append(tab.evaluate("() => window.sliderPainted"))
         weight = tab.evaluate(SIZES)
         context.close()

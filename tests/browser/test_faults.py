@@ -2,7 +2,7 @@
 
 import checks
 import pytest
-from conftest import address, serve
+from chromium import served
 
 GOOD = """<!DOCTYPE html><html lang="en"><head><title>A page</title><meta name="viewport" content="width=device-width">
 <link rel="icon" href="data:,"></head><body><main><h1>A page</h1>{}</main></body></html>"""
@@ -21,17 +21,14 @@ FAULTS = {
 
 def faults_of(body, browser, folder):
     (folder / "page.html").write_text(GOOD.format(body), encoding="utf-8")
-    server = serve(folder)
-    try:
+    with served(folder) as address:
         tab = browser.new_page()
-        faults = checks.watch(tab, address(server))
-        tab.goto(address(server) + "page.html", wait_until="domcontentloaded")
+        faults = checks.watch(tab, address)
+        tab.goto(address + "page.html", wait_until="domcontentloaded")
         tab.wait_for_timeout(200)
-        return faults + checks.page_faults(tab)
-    finally:
+        faults += checks.page_faults(tab)
         tab.close()
-        server.shutdown()
-        server.server_close()
+        return faults
 
 
 def test_a_good_page_has_no_fault(browser, tmp_path):

@@ -7,19 +7,15 @@ packages (NumPy, SciPy) are on no registry, so of them only the list is checked:
 import ast
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from chromium import Quiet, launched, served
 from jupyterlite_pyodide_kernel.constants import PYODIDE_VERSION
-from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[2]
 PYODIDE = ROOT / "lite" / "node_modules" / "pyodide"
@@ -68,11 +64,8 @@ def test_an_import_that_nobody_provides_is_found():
     assert imports("import a.b, c\nfrom d.e import f\nfrom . import g") == {"a", "c", "d"}
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript", ".wasm": "application/wasm"}
-
-    def log_message(self, *arguments):
-        pass
+class WithModules(Quiet):
+    extensions_map = {**Quiet.extensions_map, ".mjs": "text/javascript", ".wasm": "application/wasm"}
 
 
 def bring_pyodide(folder):
@@ -107,20 +100,14 @@ def edition(tmp_path_factory):
     wheels = [f"--piplite-wheels={path.name}" for path in folder.glob("*.whl")]
     command = [Path(sys.executable).with_name("jupyter-lite"), "build", "--lite-dir=.", "--output-dir=out", "--no-sourcemaps"]
     subprocess.run([*command, f"--contents={ROOT / 'chapters'}", *wheels], cwd=folder, check=True, capture_output=True)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder / "out")))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
+    with served(folder / "out", WithModules) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def tab():
-    with sync_playwright() as play:
-        chromium = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with launched() as browser:
         yield browser.new_page()
-        browser.close()
 
 
 def test_the_kernel_runs_and_installs_the_package_that_the_book_brings(edition, tab):
