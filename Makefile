@@ -112,8 +112,8 @@ lab: $(installed)  ## open the notebooks in JupyterLab
 test: test-unit test-notebooks test-book test-pages  ## run every check
 
 test-unit: $(installed)  ## test the functions, and the gate itself
-	$(bin)/python -m pytest tests -n $(WORKERS) --dist loadfile -q \
-		--ignore=tests/test_notebooks.py $(foreach suite,grading browser lite peers,--ignore=tests/$(suite))
+	$(bin)/python -m pytest tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder -q \
+		--ignore=tests/test_notebooks.py $(foreach suite,grading browser lite peers oracles,--ignore=tests/$(suite))
 
 test-notebooks: $(installed)  ## run every notebook and compare with what it recorded
 	$(bin)/python -m pytest tests/test_notebooks.py -n $(WORKERS) -q -p no:cacheprovider

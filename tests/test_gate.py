@@ -57,15 +57,13 @@ def appended(name, text):
 
 STALE = "\n_true = dual_norm\n\n\ndef dual_norm(g, p):\n    return 1.001 * _true(g, p)\n"
 
-# name: (the command, the fault, what the output must say; None where the command must pass)
+# name: (the command, the fault, what the output must say). That the project as it is passes, `make test` shows itself.
 CASES = {
-    "notebooks as they are": ("test-notebooks", None, None),
     "a digit of an output": ("test-notebooks", edited(change_a_digit), "mismatch 'stdout'"),
     "a cleared notebook": ("test-notebooks", edited(clear), "code cell 1 is recorded as None"),
     "a stale helper": ("test-notebooks", appended("adv_companion/norms.py", STALE), "mismatch 'stdout'"),
     "a failing cell": ("test-notebooks", edited(break_a_cell), "Cell execution caused an exception"),
     "no notebook": ("test-notebooks", lambda project: (project / KEPT).unlink(), "no notebook under"),
-    "book as it is": ("test-book", None, None),
     "a broken reference": ("test-book", appended("index.md", "\n{doc}`chapters/none`\n"), "chapters/none"),
 }
 
@@ -95,11 +93,9 @@ def test_gate(target, plant, reason, tmp_path):
         for path in notebooks():
             if path != ROOT / KEPT:
                 (project / path.relative_to(ROOT)).unlink()
-    if plant:
-        plant(project)
+    plant(project)
     run = make(target, project)
-    assert (run.returncode == 0) == (reason is None), run.stdout
-    assert reason is None or reason in run.stdout, run.stdout
+    assert run.returncode != 0 and reason in run.stdout, run.stdout
 
 
 FIGURE = {"output_type": "display_data", "data": {"image/png": ""}, "metadata": {}}

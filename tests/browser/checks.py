@@ -34,15 +34,20 @@ def open_page(tab, url):
     tab.wait_for_function(READY)
 
 
-def page_faults(tab, without=None):
-    """What is wrong with the page that the tab shows; axe leaves out what the selector ``without`` finds."""
+def page_faults(tab):
+    """What is wrong with the page that the tab shows."""
     tab.evaluate(ALL_IMAGES)
     faults = [f"image missing: {source}" for source in tab.evaluate(BROKEN_IMAGES)]
     faults += [f"unresolved: {text}" for text in tab.evaluate(UNRESOLVED)]
     wider = tab.evaluate(WIDER)
     if wider > 0:
         faults.append(f"scrolls sideways by {wider} px")
-    context = {"exclude": [[without]]} if without else None
+    return faults
+
+
+def barriers(tab, without=None):
+    """What axe finds that keeps people from the page; it leaves out what the selector ``without`` finds."""
+    faults, context = [], {"exclude": [[without]]} if without else None
     for violation in Axe().run(tab, context=context).response["violations"]:
         where = "; ".join(node["html"][:120] for node in violation["nodes"][:3])
         faults.append(f"axe {violation['id']} ({len(violation['nodes'])}): {where}")

@@ -26,7 +26,7 @@ def faults_of(body, browser, folder):
         faults = checks.watch(tab, address)
         tab.goto(address + "page.html", wait_until="domcontentloaded")
         tab.wait_for_timeout(200)
-        faults += checks.page_faults(tab)
+        faults += checks.page_faults(tab) + checks.barriers(tab)
         tab.close()
         return faults
 

@@ -1,4 +1,4 @@
-"""Every page in a real browser: `make test-pages` once each, `make test-browser` in every view."""
+"""Every page in a real browser: `make test-pages` once each, `make test-browser` in every view and with axe."""
 
 import checks
 import pytest
@@ -14,9 +14,10 @@ def test_page(address, view, site, browser, request):
         tab = context.new_page()
         faults = checks.watch(tab, site)
         checks.open_page(tab, site + address)
-        # Its twenty thousand coloured words would take half a minute; listings are looked at on all other pages.
-        faults += checks.page_faults(tab, ".highlight pre" if address == "claim_tests.html" else None)
+        faults += checks.page_faults(tab)
         if request.config.getoption("--matrix"):
+            # Its twenty thousand coloured words would take half a minute; listings are looked at on all other pages.
+            faults += checks.barriers(tab, ".highlight pre" if address == "claim_tests.html" else None)
             SHOTS.mkdir(parents=True, exist_ok=True)
             name = address.removesuffix(".html").replace("/", "-")
             tab.screenshot(path=SHOTS / f"{name}-{scheme}-{width}.png", full_page=True)
