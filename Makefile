@@ -64,7 +64,7 @@ $(met): requirements.txt requirements-peers.txt pyproject.toml
 	test -x $(beside) || $(PYTHON) -m venv $(PEERS)
 	$(beside) -m pip install --quiet --require-hashes -r requirements.txt
 	$(beside) -m pip install --quiet -r requirements-peers.txt
-	$(beside) -m pip install --quiet --no-deps torchattacks==3.5.1
+	$(beside) -m pip install --quiet --no-deps torchattacks==3.5.1 pyautoattack==0.2.0
 	$(beside) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -142,6 +142,9 @@ peers: $(met)  ## set up the environment with PyTorch and other libraries, for t
 test-peers: $(met)  ## the same lines on PyTorch tensors and on a cluster; the page on your own model, run again
 	$(beside) -m pytest tests/peers -q -p no:cacheprovider -o filterwarnings=default
 	$(beside) -m pytest --nbval --nbval-current-env -p no:cacheprovider -q beyond
+
+test-oracles: $(met)  ## attacks, fits, bounds, distances and gradients beside public libraries on the same numbers
+	$(beside) -m pytest tests/oracles -q -n $(WORKERS) -p no:cacheprovider -o filterwarnings=default
 
 record-peers: $(met)  ## run the page on your own model and keep its outputs
 	$(beside) tools/record.py beyond/own_model.ipynb

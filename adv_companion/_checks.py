@@ -1,28 +1,32 @@
 """Checks of arguments. Each raises a ``ValueError`` that names the argument and says what it got.
 
-Kept in one place so that every function of the package refuses bad input in the same words. A PyTorch tensor stays
-one, on its device and without its history; whatever else comes becomes a NumPy array.
+Kept in one place so that every function of the package refuses bad input in the same words. Where ``tensors`` may come,
+a PyTorch tensor stays one, on its device and without its history; whatever else comes becomes a NumPy array.
 """
 
 import numpy as np
 from array_api_compat import array_namespace, is_torch_array
 
 
-def _array(name, value):
+def as_array(name, value, tensors=False):
+    """``value`` as an array in this machine's byte order; a tensor only where ``tensors`` may come."""
     if is_torch_array(value):
+        if not tensors:
+            raise ValueError(f"{name} must be a NumPy array here, got a PyTorch tensor, for which there is TorchModel")
         return value.detach()
     try:
-        return np.asarray(value)
+        array = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} must be a regular array, got rows of different lengths") from None
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def floats(name, value, ndim, shape=None):
+def floats(name, value, ndim, shape=None, tensors=False):
     """``value`` as a finite float array of ``ndim`` dimensions; float32 stays float32, integers become float64.
 
     ``shape`` may fix some lengths, with None for those that are free.
     """
-    array = _array(name, value)
+    array = as_array(name, value, tensors)
     xp = array_namespace(array)
     if not xp.isdtype(array.dtype, ("integral", "real floating")):
         raise ValueError(f"{name} must hold real numbers, got {array.dtype} values")
@@ -43,7 +47,7 @@ def floats(name, value, ndim, shape=None):
 
 def real(name, value, low=-np.inf, high=np.inf):
     """``value`` as one finite float in [low, high]."""
-    array = _array(name, value)
+    array = as_array(name, value, tensors=True)
     xp = array_namespace(array)
     if array.ndim != 0 or not xp.isdtype(array.dtype, ("integral", "real floating")):
         raise ValueError(f"{name} must be one real number, got {value!r}")
@@ -77,17 +81,39 @@ def sizes(name, value, at_least):
     return found
 
 
-def labels(name, value, n, n_classes):
-    """``value`` as an ``(n,)`` integer array of labels 0 .. n_classes - 1."""
-    array = _array(name, value)
-    xp = array_namespace(array)
-    if tuple(array.shape) != (n,):
-        raise ValueError(f"{name} must have shape ({n},), got {tuple(array.shape)}")
+def labels(name, value, n, n_classes, tensors=False):
+    """``value`` as an ``(n,)`` integer array of labels 0 .. n_classes - 1; ``n`` None for as many as there are."""
+    array = as_array(name, value, tensors)
+    xp, got = array_namespace(array), tuple(array.shape)
+    if len(got) != 1 or got[0] != (n or got[0]) or 0 in got:
+        raise ValueError(f"{name} must have shape ({n or 'n'},), got {got}")
     if not xp.isdtype(array.dtype, "integral"):
         raise ValueError(f"{name} must hold integer labels, got {array.dtype} values")
     if xp.min(array) < 0 or xp.max(array) >= n_classes:
         raise ValueError(f"{name} must hold labels 0 to {n_classes - 1}, got {xp.min(array)} to {xp.max(array)}")
     return xp.astype(array, xp.int64)
+
+
+def model(name, value, *methods):
+    """``value`` if it has these methods, all that is asked of it."""
+    for method in methods:
+        if not callable(getattr(value, method, None)):
+            raise ValueError(f"{name} must have a method {method}, got {type(value).__name__}")
+    return value
+
+
+def function(name, value, optional=False):
+    """``value`` if it can be called, or is None and ``optional``."""
+    if not callable(value) and not (optional and value is None):
+        raise ValueError(f"{name} must be a function, got {type(value).__name__}")
+    return value
+
+
+def flag(name, value):
+    """``value`` if it is True or False; "no" and [] are neither."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return value
 
 
 def generator(name, value):
@@ -101,7 +127,7 @@ def box(name, value, inside_name, inside):
     """``value`` as (low, high), None meaning no bounds; the array ``inside`` must lie between them."""
     if value is None:
         return -np.inf, np.inf
-    if tuple(_array(name, value).shape) != (2,):
+    if tuple(as_array(name, value, tensors=True).shape) != (2,):
         raise ValueError(f"{name} must be a pair (low, high) of numbers, got {value!r}")
     low = real(f"{name}[0]", value[0])
     high = real(f"{name}[1]", value[1], low=low)

@@ -29,7 +29,8 @@ def fgsm(model, x, y, eps, p=math.inf, bounds=None):
     Returns the attacked inputs ``(n, d)``; ``x`` itself is not changed.
     Raises ValueError where an argument is none of these. Section 62.1.1; Goodfellow, Shlens and Szegedy (2015).
     """
-    x = _checks.floats("x", x, ndim=2)
+    _checks.model("model", model, "loss_and_input_grad")
+    x = _checks.floats("x", x, ndim=2, tensors=True)
     eps, _ = _checks.real("eps", eps, low=0), dual_exponent(p)
     low, high = _checks.box("bounds", bounds, "x", x)
     _, gradient = model.loss_and_input_grad(x, y)
@@ -56,8 +57,10 @@ def pgd(
     Returns the attacked inputs ``(n, d)``; ``x`` stays as it is. A restart costs ``steps`` gradients and one loss.
     Raises ValueError where an argument is none of these. Section 62.1.2; Madry et al. (2018).
     """
-    x = _checks.floats("x", x, ndim=2)
+    _checks.model("model", model, "loss", "loss_and_input_grad")
+    x = _checks.floats("x", x, ndim=2, tensors=True)
     eps, _ = _checks.real("eps", eps, low=0), dual_exponent(p)
+    random_start, targeted = _checks.flag("random_start", random_start), _checks.flag("targeted", targeted)
     steps = _checks.count("steps", steps, low=1)
     step_size = None if step_size is None else _checks.positive("step_size", step_size)
     restarts = _checks.count("restarts", restarts, low=1)
@@ -164,8 +167,9 @@ def accuracy(model, x, y):
     Parameters: ``model``; ``x`` (n, d) float; ``y`` (n,) integer labels. Returns a float in [0, 1].
     Raises ValueError for an ``x`` that is not a finite (n, d) array or labels of another shape or type.
     """
-    x = _checks.floats("x", x, ndim=2)
-    y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max)
+    _checks.model("model", model, "predict")
+    x = _checks.floats("x", x, ndim=2, tensors=True)
+    y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max, tensors=True)
     xp = array_namespace(y)
     return float(xp.mean(xp.astype(model.predict(x) == y, xp.float64)))
 
@@ -177,8 +181,9 @@ def robust_accuracy(model, x, y, attack):
     which therefore adapts to the model it is given. Returns a float in [0, 1].
     Raises ValueError as ``accuracy`` does, or if the attack returns another shape. Sections 62.3 and 62.5.
     """
-    x = _checks.floats("x", x, ndim=2)
-    attacked = _checks.floats("attack(model, x, y)", attack(model, x, y), ndim=2, shape=tuple(x.shape))
+    _checks.model("model", model, "predict"), _checks.function("attack", attack)
+    x = _checks.floats("x", x, ndim=2, tensors=True)
+    attacked = _checks.floats("attack(model, x, y)", attack(model, x, y), ndim=2, shape=tuple(x.shape), tensors=True)
     return accuracy(model, attacked, y)
 
 
@@ -195,6 +200,7 @@ def smallest_budget(model, x, y, budgets, p=math.inf, steps=40, bounds=None):
     clean label is wrong already, infinity where no budget was enough.
     Raises ValueError where an argument is none of these. Section 62.1; Szegedy et al. (2014).
     """
+    _checks.model("model", model, "predict", "loss", "loss_and_input_grad")
     x = _checks.floats("x", x, ndim=2)
     y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max)
     dual_exponent(p)

@@ -154,8 +154,7 @@ class DomainAdversarialNetwork:
         x_source, x_target = self._pair(x_source, x_target)
         y_source = self._labels(y_source, len(x_source))
         epochs, batch_size = _checks.count("epochs", epochs, low=1), _checks.count("batch_size", batch_size, low=1)
-        if schedule is not None and not callable(schedule):
-            raise ValueError(f"schedule must be None or a function of progress, got {schedule!r}")
+        _checks.function("schedule", schedule, optional=True), _checks.function("after_epoch", after_epoch, optional=True)
         target_rng = _checks.generator("rng", rng).spawn(1)[0]  # a spawned stream costs its parent no draws
         adam, network, batches = Adam(lr), copy.copy(self), math.ceil(len(x_source) / batch_size)
         for epoch in range(1, epochs + 1):

@@ -21,6 +21,7 @@ def robust_loss(model, x, y, attack):
     Raises ValueError for an ``x`` that is not a finite (n, d) array or an attack that returns another shape.
     Section 62.2; Madry et al. (2018).
     """
+    _checks.model("model", model, "loss")
     return float(np.mean(model.loss(_attacked(model, x, y, attack), y)))
 
 
@@ -34,6 +35,7 @@ def danskin_gradient(model, x, y, attack):
     Parameters: as for ``robust_loss``, ``model`` with ``params`` and ``loss_and_param_grad``. Returns ``(m,)``, a
     vector like ``model.params``. Raises ValueError as ``robust_loss`` does. Equation 62.3; Danskin (1966).
     """
+    _checks.model("model", model, "loss_and_param_grad")
     return model.loss_and_param_grad(_attacked(model, x, y, attack), y)[1]
 
 
@@ -77,6 +79,7 @@ def moving_point_term(model, x, y, attack, direction, h=1e-5):
     Returns ``speed`` (n,), the Euclidean length of each velocity, and ``term`` (n,), the products.
     Raises ValueError as ``robust_loss`` does, or for a ``direction`` of another shape. Section 62.2.1.
     """
+    _checks.model("model", model, "with_params", "loss_and_input_grad")
     params, directions = _point_and_directions(model.params, [direction], "direction")
     h, v = _checks.positive("h", h), directions[0]
     after = _attacked(model.with_params(params + h * v), x, y, attack)
@@ -104,6 +107,7 @@ def angle(a, b):
 
 
 def _attacked(model, x, y, attack):
+    _checks.function("attack", attack)
     x = _checks.floats("x", x, ndim=2)
     return _checks.floats("attack(model, x, y)", attack(model, x, y), ndim=2, shape=x.shape)
 
@@ -118,4 +122,4 @@ def _point_and_directions(params, directions, name="directions"):
 
 
 def _value(function, params):
-    return _checks.real("function(params)", function(params))
+    return _checks.real("function(params)", _checks.function("function", function)(params))

@@ -55,6 +55,9 @@ def masking_report(model, x, y, eps, p=math.inf, bounds=None, substitute=None, r
     has any. Returns a list of four ``Sign``. Raises ValueError where an argument is none of these.
     Section 62.7; Athalye, Carlini and Wagner (2018).
     """
+    _checks.model("model", model, "predict", "loss", "loss_and_input_grad")
+    if substitute is not None:
+        _checks.model("substitute", substitute, "loss", "loss_and_input_grad")
     x = _checks.floats("x", x, ndim=2)
     eps = _checks.positive("eps", eps)
     _checks.box("bounds", bounds, "x", x)
@@ -101,7 +104,7 @@ class Rounded:
     """
 
     def __init__(self, model, step, steepness=1e6):
-        self.model = model
+        self.model = _checks.model("model", model, "predict")
         self.step, self.steepness = _checks.positive("step", step), _checks.positive("steepness", steepness)
 
     def _treads(self, x):
@@ -148,6 +151,7 @@ def sign_search(model, x, y, eps, queries=500, bounds=None, rng=None):
     Raises ValueError where an argument is none of these. Section 62.5; Andriushchenko et al. (2020), whose search
     moves square blocks of an image.
     """
+    _checks.model("model", model, "loss")
     x = _checks.floats("x", x, ndim=2)
     eps, queries = _checks.real("eps", eps, low=0), _checks.count("queries", queries, low=1)
     rng = np.random.default_rng(0) if rng is None else _checks.generator("rng", rng)
@@ -171,6 +175,7 @@ def worst_case(model, x, y, candidates):
     Parameters: ``model``; ``x`` (n, d) float inputs; ``y`` (n,) labels; ``candidates`` arrays of the shape of ``x``.
     Returns ``(n, d)``. Raises ValueError where an argument is none of these. Section 62.5.
     """
+    _checks.model("model", model, "predict", "loss")
     x = _checks.floats("x", x, ndim=2)
     y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max)
     worst = x.copy()
@@ -192,7 +197,8 @@ class PassCounter:
     """
 
     def __init__(self, model):
-        self.model, self._counts = model, {"forward": 0, "backward": 0}
+        self.model = _checks.model("model", model, "predict")
+        self._counts = {"forward": 0, "backward": 0}
 
     @property
     def forward(self):

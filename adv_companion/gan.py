@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import xlog1py, xlogy
 
 from adv_companion import _checks
+from adv_companion.models import MLP, Network
 from adv_companion.training import Adam
 
 TOTAL_TOLERANCE = 1e-6  # how far from 1 a law may add up: enough for a quadrature rule, too little for a lost tail
@@ -111,7 +112,7 @@ def generator_gradient(generator, discriminator, z, saturating=False):
     respect to ``generator.params``, a vector like it.
     Raises ValueError where an argument is none of these. Section 62.4; Goodfellow et al. (2014), section 3.
     """
-    _check_players(generator, discriminator)
+    _check_players(generator, discriminator, saturating)
     z = _checks.floats("z", z, ndim=2, shape=(None, generator.sizes[0]))
     label, sign = (0, -1) if saturating else (1, 1)
     samples, labels = generator.outputs(z), np.full(len(z), label)
@@ -134,7 +135,8 @@ def train_gan(
     or a function (step, generator, discriminator), steps counted from 1. Returns the two players after the last step.
     Raises ValueError where an argument is none of these. Section 62.4; Goodfellow et al. (2014), Algorithm 1.
     """
-    _check_players(generator, discriminator)
+    _check_players(generator, discriminator, saturating)
+    _checks.function("sample", sample), _checks.function("after_step", after_step, optional=True)
     steps = _checks.count("steps", steps, low=1)
     batch_size = _checks.count("batch_size", batch_size, low=1)
     rng = _checks.generator("rng", rng)
@@ -251,7 +253,11 @@ def _times_log_share(p, q):
     return -p * np.logaddexp(0, ratio)
 
 
-def _check_players(generator, discriminator):
+def _check_players(generator, discriminator, saturating):
+    for name, player, kind in (("generator", generator, Network), ("discriminator", discriminator, MLP)):
+        if not isinstance(player, kind):
+            raise ValueError(f"{name} must be of the class {kind.__name__}, got {type(player).__name__}")
+    _checks.flag("saturating", saturating)
     d, sizes = generator.sizes[-1], discriminator.sizes
     if (sizes[0], sizes[-1]) != (d, 2):
         raise ValueError(f"discriminator must go from {d} features to 2 classes, got sizes {sizes}")

@@ -302,11 +302,11 @@ class MLP(Network):
 
         For loops that ask many times: nothing is checked again, and each call overwrites the gradients of the last.
         """
-        return _Labelled(self, _checks.labels("y", y, len(y), n_classes=self.sizes[-1]))
+        return _Labelled(self, _checks.labels("y", y, None, n_classes=self.sizes[-1]))
 
     def with_input_noise(self, sigma, x):
         """The network's answers under Gaussian noise on inputs like ``x`` (n, d), for ``SmoothedClassifier``."""
-        return _NoiseInFirstLayer(self, sigma, self._inputs(x).dtype)
+        return _NoiseInFirstLayer(self, _checks.positive("sigma", sigma), self._inputs(x).dtype)
 
 
 class _NoiseInFirstLayer:

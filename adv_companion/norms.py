@@ -33,7 +33,7 @@ def dual_norm(g, p):
     Raises ValueError for a ``g`` that is not a finite (n, d) array or another ``p``. Equation 62.1.
     """
     q = dual_exponent(p)
-    return _norm(_checks.floats("g", g, ndim=2), q)
+    return _norm(_checks.floats("g", g, ndim=2, tensors=True), q)
 
 
 def _norm(v, q):
@@ -67,7 +67,7 @@ def linear_maximizer(g, eps, p):
     Equation 62.1 and its three cases; Goodfellow, Shlens and Szegedy (2015) for p = inf.
     """
     dual_exponent(p)
-    g = _checks.floats("g", g, ndim=2)
+    g = _checks.floats("g", g, ndim=2, tensors=True)
     eps = _checks.real("eps", eps, low=0)
     return steepest(g, eps, p)
 
@@ -101,6 +101,10 @@ def sample_ball(n, d, eps, p, rng, like=None):
     n, d = _checks.count("n", n, low=1), _checks.count("d", d, low=1)
     eps = _checks.real("eps", eps, low=0)
     rng = _checks.generator("rng", rng)
+    if like is not None:
+        like = _checks.as_array("like", like, tensors=True)
+        if not array_namespace(like).isdtype(like.dtype, "real floating"):
+            raise ValueError(f"like must hold real floating-point numbers, got {like.dtype} values")
     if p == math.inf:
         points = rng.uniform(-eps, eps, size=(n, d))
     else:
@@ -123,8 +127,8 @@ def project(u, center, eps, p, bounds=None):
     Raises ValueError where an argument is none of these.
     """
     dual_exponent(p)
-    u = _checks.floats("u", u, ndim=2)
-    center = _checks.floats("center", center, ndim=2, shape=tuple(u.shape))
+    u = _checks.floats("u", u, ndim=2, tensors=True)
+    center = _checks.floats("center", center, ndim=2, shape=tuple(u.shape), tensors=True)
     eps = _checks.real("eps", eps, low=0)
     low, high = _checks.box("bounds", bounds, "center", center)
     return nearest(u, center, eps, p, low, high)
@@ -152,15 +156,18 @@ def box_around(center, eps, low, high):
 
 
 def _face(center, reach):
-    """center + reach, a last digit or two nearer where rounding would take it farther than that."""
+    """center + reach, a last digit or two nearer where the nearest number there is lies farther than that.
+
+    What rounding took from the sum is known exactly (Knuth's sum of two numbers and its error).
+    """
     xp = array_namespace(center)
-    face = center + xp.asarray(reach, dtype=center.dtype, device=device(center))
-    trim = face - center
-    too_far = xp.abs(trim, out=trim) > abs(reach)
-    xp.abs(face, out=trim)
-    trim *= math.copysign(float(xp.finfo(face.dtype).eps), reach)
-    trim *= too_far
-    face -= trim
+    precision = xp.finfo(center.dtype)
+    if precision.bits == 32 and abs(float(np.float32(reach))) > abs(reach):
+        reach = float(np.nextafter(np.float32(reach), np.float32(0)))
+    face = center + reach
+    moved = face - center
+    lost = (center - (face - moved)) + (reach - moved)
+    face -= math.copysign(float(precision.eps), reach) * xp.abs(face) * (lost < 0 if reach > 0 else lost > 0)
     return face
 
 

@@ -53,5 +53,5 @@ class TorchModel:
         return self.module(x if self.shape is None else x.reshape(-1, *self.shape))
 
     def _losses(self, logits, y):
-        y = _checks.labels("y", torch.as_tensor(y, device=logits.device), len(logits), logits.shape[1])
+        y = _checks.labels("y", torch.as_tensor(y, device=logits.device), len(logits), logits.shape[1], tensors=True)
         return torch.nn.functional.cross_entropy(logits, y, reduction="none")

@@ -56,7 +56,7 @@ def lower_confidence_bound(count, n, alpha):
     Section 62.6; Clopper and Pearson (1934).
     """
     n, alpha = _checks.count("n", n, low=1), _open_unit("alpha", alpha)
-    count = _checks._array("count", count)
+    count = _checks.as_array("count", count)
     if count.dtype.kind not in "iu" or count.size == 0:
         raise ValueError(f"count must hold integers, got {count.dtype} values of shape {count.shape}")
     if count.min() < 0 or count.max() > n:
@@ -90,9 +90,7 @@ class SmoothedClassifier:
     """
 
     def __init__(self, model, sigma, n_classes):
-        if not callable(getattr(model, "predict", None)):
-            raise ValueError(f"model must have a method predict(x), got {type(model).__name__}")
-        self.model = model
+        self.model = _checks.model("model", model, "predict")
         self.sigma = _checks.positive("sigma", sigma)
         self.n_classes = _checks.count("n_classes", n_classes, low=2)
 
@@ -139,6 +137,8 @@ class SmoothedClassifier:
         Section 62.6, Eq. 62.6; Cohen, Rosenfeld and Kolter (2019), CERTIFY.
         """
         n0, n = _checks.count("n0", n0, low=1), _checks.count("n", n, low=1)
+        if memory is not None:
+            _checks.model("memory", memory, "cache")
         alpha = _open_unit("alpha", alpha)
         if lower_confidence_bound(n, n, alpha) <= 0.5:
             _warn_that_all_abstain(n, alpha, math.floor(-math.log2(alpha)) + 1)
@@ -151,7 +151,7 @@ class SmoothedClassifier:
 
     def _votes(self, x, ns, rng, n_jobs=None, progress=False, memory=None):
         """The votes (m, len(ns), n_classes) of each row, for each number of draws in ``ns``, one after the other."""
-        x = _checks.floats("x", x, ndim=2)
+        x = _checks.floats("x", x, ndim=2, tensors=True)
         xp = array_namespace(x)
         if x.dtype not in (xp.float32, xp.float64):  # noise can be drawn in no other
             x = xp.astype(x, xp.float64)
@@ -187,7 +187,7 @@ def _tally(noisy, n_classes, point, ns, stream):
         for done in range(0, n, rows):
             noise = buffer[: n - done]
             _fill_with_noise(noise, stream)
-            answers = _checks.labels("model.predict(x)", noisy.predict(point, noise), len(noise), n_classes)
+            answers = _checks.labels("model.predict(x)", noisy.predict(point, noise), len(noise), n_classes, tensors=True)
             vote += np.asarray(xp.bincount(answers, minlength=n_classes).tolist())
     return votes
 
@@ -238,9 +238,7 @@ class NoiseAveraged:
     """
 
     def __init__(self, model, noise):
-        if not callable(getattr(model, "loss_and_input_grad", None)):
-            raise ValueError(f"model must have a method loss_and_input_grad(x, y), got {type(model).__name__}")
-        self.model = model
+        self.model = _checks.model("model", model, "loss", "loss_and_input_grad")
         self.noise = _checks.floats("noise", noise, ndim=2).copy()
 
     def loss(self, x, y):
@@ -274,7 +272,7 @@ def _warn_that_all_abstain(n, alpha, enough):
 
 
 def _probabilities(name, value):
-    array = _checks._array(name, value)
+    array = _checks.as_array(name, value)
     array = _checks.floats(name, array, ndim=array.ndim).astype(np.float64)
     if array.min() < 0 or array.max() > 1:
         raise ValueError(f"{name} must lie in [0, 1], got {array.min()} to {array.max()}")

@@ -27,6 +27,8 @@ class Adam:
 
     def descend(self, params, gradient):
         """The next parameters (m,), given the present ones and the gradient (m,) there; neither is changed."""
+        params = _checks.floats("params", params, ndim=1)
+        gradient = _checks.floats("gradient", gradient, ndim=1, shape=params.shape)
         self._steps += 1
         fresh = round(1 - self.momentum, 15)  # 0.1 to the last bit for 0.9, where 1 - 0.9 is not
         self._mean = self.momentum * self._mean + fresh * gradient
@@ -48,6 +50,8 @@ def train(model, x, y, *, epochs, batch_size, lr, rng, attack=None, after_epoch=
     Raises ValueError where an argument is none of these, or if the attack returns another shape.
     Section 62.2; Kingma and Ba (2015), Madry et al. (2018).
     """
+    _checks.model("model", model, "with_params", "loss_and_param_grad")
+    _checks.function("attack", attack, optional=True), _checks.function("after_epoch", after_epoch, optional=True)
     x = _checks.floats("x", x, ndim=2)
     y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max)
     epochs, batch_size = _checks.count("epochs", epochs, low=1), _checks.count("batch_size", batch_size, low=1)

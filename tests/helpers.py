@@ -88,7 +88,7 @@ NOT_LABELS = {  # for two inputs
 NOT_BINARY_LABELS = NOT_LABELS | {"third class": [0, 2], "signs": [-1, 1]}
 
 
-def refusals(function, good, **bad):
+def refusals(function, good, /, **bad):
     """A row for each bad value of each argument: (function, good arguments, name, bad value).
 
     ``bad`` maps the name of an argument to a dict of bad values, keyed by what is wrong with them.

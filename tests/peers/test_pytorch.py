@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from dask.distributed import Client, LocalCluster
+from twins import twin
 
 from adv_companion.attacks import fgsm, pgd, robust_accuracy
 from adv_companion.models import MLP
@@ -20,18 +21,6 @@ RNG = np.random.default_rng(0)
 NET = MLP([12, 20, 5], RNG)
 X, Y = RNG.random((30, 12)), RNG.integers(0, 5, 30)
 XT, YT = torch.tensor(X), torch.tensor(Y)
-
-
-def twin(net, kind=torch.float64):
-    """A PyTorch module with the weights of ``net``."""
-    parts = []
-    for weight, bias in zip(net.weights, net.biases):
-        linear = torch.nn.Linear(*weight.shape, dtype=kind)
-        with torch.no_grad():
-            linear.weight.copy_(torch.tensor(weight.T.copy()))
-            linear.bias.copy_(torch.tensor(bias))
-        parts += [linear, torch.nn.ReLU()]
-    return torch.nn.Sequential(*parts[:-1])
 
 
 TWIN = TorchModel(twin(NET))
