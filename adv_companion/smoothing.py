@@ -188,7 +188,7 @@ def _tally(noisy, n_classes, point, ns, stream):
             noise = buffer[: n - done]
             _fill_with_noise(noise, stream)
             answers = _checks.labels("model.predict(x)", noisy.predict(point, noise), len(noise), n_classes, tensors=True)
-            vote += np.asarray(xp.bincount(answers, minlength=n_classes).tolist())
+            vote += np.asarray(array_namespace(answers).bincount(answers, minlength=n_classes).tolist())
     return votes
 
 

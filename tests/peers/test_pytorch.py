@@ -1,11 +1,13 @@
 """The same lines on NumPy arrays and on PyTorch tensors; public libraries on the same weights; workers in other processes."""
 
 import math
+import re
 
 import foolbox
 import joblib
 import numpy as np
 import pytest
+import test_arguments
 import torch
 from dask.distributed import Client, LocalCluster
 from twins import twin
@@ -138,3 +140,16 @@ def test_a_module_is_known_again_by_the_store(tmp_path):
     first, asked = certify(), Counting.asked
     np.testing.assert_array_equal(certify(), first)
     assert asked > 0 and Counting.asked == asked
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # few votes, for speed
+@pytest.mark.parametrize("function, good, arrays", test_arguments.calls().values(), ids=test_arguments.calls())
+def test_a_tensor_is_as_good_as_an_array_or_refused_by_name(function, good, arrays):
+    """Nothing silently turns one library's numbers into the other's, nor fails somewhere inside."""
+    try:
+        found = test_arguments.result(function, good, torch.tensor, arrays)
+    except ValueError as error:
+        assert re.match(rf"({'|'.join(arrays)}|model) must ", str(error)), error
+    else:
+        wanted = test_arguments.result(function, good)
+        np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=1e-9, atol=1e-12)
