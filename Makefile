@@ -5,6 +5,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 
 VENV    ?= .venv
 PYTHON  ?= python3
+PYTHONS ?= python3.12 python3.13
 PORT    ?= 8000
 WORKERS ?= 2
 NB      ?=
@@ -38,8 +39,9 @@ BROWSER := $(bin)/python -m pytest -n $(WORKERS) -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
 .PHONY: help book lite pdf hosted site serve lab test test-unit test-notebooks test-book test-portability test-pages \
-	test-browser test-lighthouse test-lite peers test-peers record-peers bench links record lock clean distclean assignment \
-	grade test-grading time-grading
+	test-browser test-lighthouse test-lite peers test-peers test-oracles test-properties test-coverage test-mutants test-order \
+	test-pythons test-offline test-wheel test-lowest audit report record-peers bench links record lock clean distclean \
+	assignment grade test-grading time-grading
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,9 +113,13 @@ lab: $(installed)  ## open the notebooks in JupyterLab
 
 test: test-unit test-notebooks test-book test-pages  ## run every check
 
+# The tests of the package itself, and those of the book, the exercises and the gate beside them.
+unit := tests --ignore=tests/test_notebooks.py $(foreach suite,grading browser lite peers oracles,--ignore=tests/$(suite))
+math := $(unit) $(foreach name,book claims exercises gate hosted,--ignore=tests/test_$(name).py)
+SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder -q
+
 test-unit: $(installed)  ## test the functions, and the gate itself
-	$(bin)/python -m pytest tests -n $(WORKERS) --dist loadfile --no-loadscope-reorder -q \
-		--ignore=tests/test_notebooks.py $(foreach suite,grading browser lite peers oracles,--ignore=tests/$(suite))
+	$(bin)/python -m pytest $(unit) $(SHARED)
 
 test-notebooks: $(installed)  ## run every notebook and compare with what it recorded
 	$(bin)/python -m pytest tests/test_notebooks.py -n $(WORKERS) -q -p no:cacheprovider
@@ -142,6 +148,40 @@ peers: $(met)  ## set up the environment with PyTorch and other libraries, for t
 test-peers: $(met)  ## the same lines on PyTorch tensors and on a cluster; the page on your own model, run again
 	$(beside) -m pytest tests/peers -q -p no:cacheprovider -o filterwarnings=default
 	$(beside) -m pytest --nbval --nbval-current-env -p no:cacheprovider -q beyond
+
+test-properties: $(installed)  ## look for exceptions to what must always hold: make test-properties EXAMPLES=1000
+	EXAMPLES=$(or $(EXAMPLES),1000) $(bin)/python -m pytest tests/test_properties.py -n $(WORKERS) -q -p no:cacheprovider
+
+test-coverage: $(met)  ## every line and branch of the package must be run by some test
+	$(beside) -m pytest $(filter-out --ignore=tests/peers,$(math)) $(SHARED) -o filterwarnings=default -p no:cacheprovider \
+		--cov=adv_companion --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100
+
+test-mutants: $(met)  ## plant faults in the mathematics, one at a time: the tests must see them (an hour)
+	$(beside) tools/mutants.py $(WORKERS)
+
+test-order: $(installed)  ## the tests in random order, twice at the same time
+	@for seed in 1 2; do $(bin)/python -m pytest $(math) -q -p no:cacheprovider --random-order-bucket=global \
+		--random-order-seed=$$seed & pids="$$pids $$!"; done; for pid in $$pids; do wait $$pid || exit 1; done
+
+test-pythons: $(installed)  ## functions and notebooks under other Pythons: make test-pythons PYTHONS="python3.12 python3.13"
+	@for python in $(PYTHONS); do $(MAKE) --no-print-directory VENV=.venv-$${python##*/} PYTHON=$$python test-unit test-notebooks || exit 1; done
+
+test-offline: $(installed)  ## functions and notebooks with the network cut off (Linux; asks for a network namespace)
+	unshare --net --map-root-user sh -c "ip link set lo up && ! ping -c 1 -W 1 192.0.2.1 2>&1 && $(MAKE) --no-print-directory test-unit test-notebooks"
+
+test-wheel: $(installed)  ## build sdist and wheel, and test the package from the wheel alone
+	$(bin)/python tools/elsewhere.py wheel $(WORKERS)
+
+test-lowest: $(installed)  ## test the package with the oldest versions that it claims to work with
+	$(bin)/python tools/elsewhere.py lowest $(WORKERS)
+
+audit:  ## ask a public database for known vulnerabilities of what is locked (needs the network)
+	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && $(PYTHON) -m venv "$$tools" && \
+	"$$tools/bin/python" -m pip install --quiet pip-audit==2.10.1 && \
+	"$$tools/bin/pip-audit" --disable-pip --require-hashes -r requirements.txt -r requirements-instructor.txt
+
+report: $(installed)  ## run what has not been run yet of all checks, and write report.md (hours; goes on where it stopped)
+	$(bin)/python tools/report.py
 
 test-oracles: $(met)  ## attacks, fits, bounds, distances and gradients beside public libraries on the same numbers
 	$(beside) -m pytest tests/oracles -q -n $(WORKERS) -p no:cacheprovider -o filterwarnings=default
@@ -188,7 +228,7 @@ time-grading: $(ready)  ## grade 30 submissions, and print time and memory
 
 clean:  ## remove what was built, and caches
 	rm -rf _build .pytest_cache adv_companion.egg-info
-	find . \( -path ./$(VENV) -o -path ./$(INSTRUCTOR) -o -path ./$(PEERS) \) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
+	find . \( -path ./$(VENV) -o -path ./$(INSTRUCTOR) -o -path ./$(PEERS) $(PYTHONS:%=-o -path ./.venv-%) \) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
 
 distclean: clean  ## remove the environments too
-	rm -rf .venv .venv-instructor .venv-peers
+	rm -rf .venv .venv-instructor .venv-peers $(PYTHONS:%=.venv-%)

@@ -36,7 +36,7 @@ def floats(name, value, ndim, shape=None, tensors=False):
     if array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} dimension(s), got shape {got}")
     if shape is not None and any(want not in (None, length) for want, length in zip(shape, got)):
-        wanted = "(" + ", ".join("any" if want is None else str(want) for want in shape) + ")"
+        wanted = str(tuple("any" if want is None else want for want in shape)).replace("'", "")
         raise ValueError(f"{name} must have shape {wanted}, got {got}")
     if 0 in got:
         raise ValueError(f"{name} must not be empty, got shape {got}")

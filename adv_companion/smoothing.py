@@ -201,7 +201,7 @@ def _fill_with_noise(array, stream):
             stream.standard_normal(out=array)
     elif array.device.type == "cpu":
         _fill_with_noise(array.numpy(), stream)  # the same memory
-    else:
+    else:  # pragma: no cover - no machine of the tests has a GPU
         from torch import Generator
 
         array.normal_(generator=Generator(array.device).manual_seed(int(stream.integers(2**62))))

@@ -9,6 +9,7 @@ import importlib
 import inspect
 import pkgutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from adv_companion.evaluation import PassCounter, Rounded, masking_report, sign_
 from adv_companion.gan import generator_gradient, train_gan
 from adv_companion.models import MLP, LogisticRegression, Network
 from adv_companion.norms import sample_ball
-from adv_companion.smoothing import SmoothedClassifier
+from adv_companion.smoothing import NoiseAveraged, SmoothedClassifier
 from adv_companion.training import Adam, train
 
 # Without checks by design, for use inside loops whose callers have checked; and what only draws.
@@ -106,6 +107,41 @@ SHARED = [
 @pytest.mark.parametrize("function, good, name, value", SHARED)
 def test_bad_input_is_refused_by_name(function, good, name, value):
     assert_refused(function, good, name, value)
+
+
+# A model must have each method that is called, and is asked for no other.
+
+METHODS = ["predict", "logits", "loss", "loss_and_input_grad", "loss_and_param_grad", "with_params"]
+NEEDS = [
+    (fgsm, TASK | {"eps": 0.1}, ["loss_and_input_grad"]),
+    (pgd, TASK | {"eps": 0.1, "steps": 1}, ["loss", "loss_and_input_grad"]),
+    (accuracy, TASK, ["predict"]),
+    (robust_accuracy, ATTACKED, ["predict"]),
+    (smallest_budget, TASK | {"budgets": [1.0]}, ["predict", "loss", "loss_and_input_grad"]),
+    (robust_loss, ATTACKED, ["loss"]),
+    (danskin_gradient, ATTACKED, ["loss_and_param_grad"]),
+    (moving_point_term, ATTACKED | {"direction": np.ones(3)}, ["with_params", "loss_and_input_grad"]),
+    (masking_report, TASK | {"eps": 0.1}, ["predict", "loss", "loss_and_input_grad"]),
+    (sign_search, TASK | {"eps": 0.1, "queries": 1}, ["loss"]),
+    (worst_case, TASK | {"candidates": []}, ["predict", "loss"]),
+    (SmoothedClassifier, {"model": LINE, "sigma": 0.5, "n_classes": 2}, ["predict"]),
+    (NoiseAveraged, {"model": LINE, "noise": np.ones((2, 2))}, ["loss", "loss_and_input_grad"]),
+    (train, TRAIN, ["with_params", "loss_and_param_grad"]),
+]
+
+
+def with_only(methods):
+    """A model that has these methods and no other."""
+    return SimpleNamespace(params=LINE.params, **{name: getattr(LINE, name) for name in methods})
+
+
+@pytest.mark.parametrize("function, good, needed", NEEDS, ids=[each[0].__qualname__ for each in NEEDS])
+def test_a_model_needs_just_the_methods_that_are_called(function, good, needed):
+    function(**good | {"model": with_only(needed)})
+    for name in needed:
+        lacking = with_only([other for other in METHODS if other != name])
+        with pytest.raises(ValueError, match=f"^model must have a method {name}, got SimpleNamespace$"):
+            function(**good | {"model": lacking})
 
 
 # No argument is forgotten.

@@ -556,3 +556,8 @@ def test_bad_arguments_are_refused_by_name(function, good, name, value):
 def test_a_function_that_gives_no_finite_number_is_refused(call, value):
     with pytest.raises(ValueError, match=r"^function\b"):
         call(value, np.ones(3))
+
+
+def test_a_direction_is_refused_as_one_vector():
+    with pytest.raises(ValueError, match=r"^direction must have shape \(3,\), got \(2,\)$"):
+        one_sided_slopes(np.sum, np.ones(3), np.ones(2))

@@ -806,6 +806,17 @@ def test_bad_input_is_refused(function, good, name, value):
     assert_refused(function, good, name, value)
 
 
+def test_what_is_wrong_is_named_with_its_numbers():
+    with pytest.raises(ValueError, match="^discriminator must hold probabilities, got -0.5 to 2.0$"):
+        game_value(GOOD["p"], GOOD["q"], np.array([-0.5, 0.5, 2.0]))
+
+
+def test_a_game_may_last_one_step_and_is_refused_where_its_last_step_overflows():
+    assert play_bilinear(1.0, 0.0, 0.5, 1, "simultaneous").tolist() == [[1, 0], [1, 0.5]]
+    with pytest.raises(ValueError, match="^lr must be smaller"):
+        play_bilinear(1e200, 1e200, 1e200, 1, "simultaneous")
+
+
 def test_a_density_without_its_weights_is_refused():
     with pytest.raises(ValueError, match="^p must add up to 1"):
         jensen_shannon(normal(0), normal(1))

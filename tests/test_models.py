@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 from scipy.stats import kstest
 
+from adv_companion import models
 from adv_companion.datasets import chapter_demo
 from adv_companion.models import MLP, LogisticRegression, Network
 
@@ -225,6 +226,13 @@ def test_data_that_touch_at_the_boundary_are_refused_with_the_reason(offset):
 def test_mixed_classes_have_a_fit(x, y):
     x, y = np.array(x, dtype=float), np.array(y)
     np.testing.assert_allclose(likelihood_slope(LogisticRegression.fit(x, y), x, y), 0, atol=1e-8)
+
+
+def test_a_fit_that_does_not_settle_says_so(monkeypatch):
+    x, y = overlapping(np.random.default_rng(15), 20, 2)
+    monkeypatch.setattr(models, "_newton", lambda design, y: None)
+    with pytest.raises(ValueError, match="^x and y gave no fit in 100 Newton steps"):
+        LogisticRegression.fit(x, y)
 
 
 @pytest.mark.parametrize("label", [0, 1])

@@ -129,3 +129,37 @@ def test_the_colours_can_be_told_apart(kind):
 
 def test_red_and_green_of_one_lightness_would_be_caught():
     assert np.linalg.norm(seen("#C8502A", "green") - seen("#7F7A1F", "green")) < 10
+
+
+# Listings, and the style.
+
+
+def documented(x):
+    """Words for the API page."""
+
+    def inner(y):
+        """More words."""
+        return y  # a remark that stays
+
+    return inner(x)
+
+
+def test_a_listing_is_the_source_without_its_docstrings():
+    listing = plotting.Listing(documented)
+    wanted = "def documented(x):\n\n    def inner(y):\n        return y  # a remark that stays\n\n    return inner(x)"
+    assert repr(listing) == wanted
+    assert listing._repr_markdown_() == f"```python\n{wanted}\n```"
+
+
+def test_the_classes_differ_in_colour_and_in_marker():
+    with plt.rc_context():
+        plotting.use_style()
+        assert plt.rcParams["figure.dpi"] == 120 and plt.rcParams["axes.prop_cycle"].by_key()["color"][0] == plotting.BLUE
+        figure, axes = plt.subplots()
+        plotting.scatter_classes(axes, np.array([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]), np.array([0, 1, 1]))
+        zero, one = axes.collections
+        assert zero.get_offsets().tolist() == [[0, 1]] and one.get_offsets().tolist() == [[2, 3], [4, 5]]
+        assert (zero.get_facecolor() != one.get_facecolor()).any()
+        assert zero.get_paths()[0].vertices.shape != one.get_paths()[0].vertices.shape
+        assert [each.get_label() for each in (zero, one)] == ["class 0", "class 1"]
+        plt.close(figure)

@@ -28,8 +28,12 @@ BUDGETS = st.just(0.0) | st.floats(1e-6, 100)
 INSIDE = st.floats(0.001, 0.999)
 
 
+def double(v):
+    return np.asarray(v, dtype=np.float64)
+
+
 def length(v, p):
-    return np.linalg.norm(np.asarray(v, dtype=np.float64), ord=p, axis=1)
+    return np.linalg.norm(double(v), ord=p, axis=1)
 
 
 def rounding(array):
@@ -66,7 +70,7 @@ def balls(draw):
 def test_the_maximiser_spends_the_budget_and_reaches_the_dual_norm(g, eps, p):
     delta = linear_maximizer(g, eps, p)
     assert delta.shape == g.shape and delta.dtype == g.dtype
-    gain, best = np.sum(np.float64(g) * delta, axis=1), eps * np.float64(dual_norm(g, p))
+    gain, best = np.sum(double(g) * delta, axis=1), eps * double(dual_norm(g, p))
     np.testing.assert_allclose(gain, best, rtol=rounding(g))
     np.testing.assert_allclose(length(delta, p), np.where(g.any(axis=1), eps, 0), rtol=rounding(g))
 
@@ -76,7 +80,7 @@ def test_no_other_step_of_that_length_gains_more(g, z, eps, p):
     z = np.resize(z, g.shape)
     sizes = length(z, p)[:, None]
     z = eps * np.divide(z, sizes, out=np.zeros(g.shape), where=sizes > 0)
-    assert (np.sum(g * z, axis=1) <= eps * np.float64(dual_norm(g, p)) * (1 + rounding(g))).all()
+    assert (np.sum(g * z, axis=1) <= eps * double(dual_norm(g, p)) * (1 + rounding(g))).all()
 
 
 @given(balls())
@@ -84,7 +88,7 @@ def test_a_projection_lies_in_ball_and_box_and_stays_there(ball):
     u, center, eps, p, bounds = ball
     found = project(*ball)
     assert found.shape == u.shape and found.dtype == u.dtype
-    deviation = length(np.float64(found) - center, p)
+    deviation = length(double(found) - center, p)
     slack = 0 if p == math.inf else rounding(u) * max(1, np.abs(center).max())
     assert (deviation <= eps + slack).all()
     if bounds:
@@ -101,7 +105,7 @@ def test_no_point_of_ball_and_box_lies_beyond_the_projection(ball, z):
     z = np.clip(z, *bounds) if bounds else z
     sizes = length(z - center, p)[:, None]
     z = center + np.minimum(1, np.divide(eps, sizes, out=np.ones(sizes.shape), where=sizes > 0)) * (z - center)
-    found = np.float64(project(*ball))
+    found = double(project(*ball))
     assert (np.sum((u - found) * (z - found), axis=1) <= 100 * rounding(u)).all()
 
 
@@ -124,7 +128,7 @@ def test_random_points_lie_in_the_ball(n, d, eps, p, seed):
 
 @given(batches(shape=(1, 4), unit=False), st.floats(-3, 3), batches(shape=(5, 4), unit=False), ORDERS)
 def test_the_distance_to_a_hyperplane_is_reached_and_no_less(w, b, x, p):
-    w, x = np.float64(w[0]), np.float64(x)
+    w, x = double(w[0]), double(x)
     assume(w.any())
     distance = distance_to_hyperplane(w, b, x, p)
     step = linear_maximizer(-np.sign(x @ w + b)[:, None] * w, 1.0, p)
@@ -148,7 +152,7 @@ def attacked(draw):
 def in_reach(z, x, eps, p, bounds):
     assert z.shape == x.shape and z.dtype == x.dtype
     slack = 0 if p == math.inf else rounding(x) * (1 + eps)
-    assert (length(np.float64(z) - x, p) <= eps + slack).all()
+    assert (length(double(z) - x, p) <= eps + slack).all()
     assert bounds is None or (z.min() >= bounds[0] and z.max() <= bounds[1])
 
 
@@ -193,9 +197,9 @@ def test_a_row_does_not_depend_on_the_rows_behind_it(task):
 @given(attacked(), st.integers(1, 9))
 def test_attacks_without_gradients_stay_in_reach_and_the_worst_is_kept(task, queries):
     model, x, y, eps, _, bounds = task
-    x, found = np.float64(x), sign_search(*task[:4], queries, bounds)
+    x, found = double(x), sign_search(*task[:4], queries, bounds)
     in_reach(found, task[1], eps, math.inf, bounds)
-    both = worst_case(model, x, y, [np.float64(found), np.clip(x + eps, 0, 1)])
+    both = worst_case(model, x, y, [double(found), np.clip(x + eps, 0, 1)])
     wrong, right = model.predict(both) != y, model.predict(x) == y
     assert (wrong | right).all()
     assert (wrong | (model.loss(both, y) >= model.loss(found, y) - 1e-5)).all()
@@ -203,7 +207,7 @@ def test_attacks_without_gradients_stay_in_reach_and_the_worst_is_kept(task, que
 
 @given(batches(shape=(1, 3), unit=False), st.floats(-1, 1), SEEDS, ORDERS)
 def test_the_smallest_budget_against_a_line_is_the_distance_to_it(w, b, seed, p):
-    w, x = np.float64(w[0]), np.random.default_rng(seed).uniform(-1, 1, (4, 3))
+    w, x = double(w[0]), np.random.default_rng(seed).uniform(-1, 1, (4, 3))
     assume(np.abs(w).max() > 0.1)
     model = LogisticRegression(w, b)
     distance = distance_to_hyperplane(w, b, x, p)
@@ -249,7 +253,7 @@ def test_every_parameter_gradient_is_the_slope_of_the_mean_loss(seed, d, k):
 
 @given(batches(shape=(1, 4), unit=False), st.floats(-2, 2), batches(shape=(1, 4), unit=False), st.floats(0.1, 10))
 def test_the_radius_of_a_smoothed_line_is_the_distance_to_it_for_every_sigma(w, b, x, sigma):
-    w, score = np.float64(w[0]), float(np.float64(x[0]) @ np.float64(w[0]) + b)
+    w, score = double(w[0]), float(double(x[0]) @ double(w[0]) + b)
     assume(np.abs(w).max() > 0.1)
     distance = abs(score) / float(np.linalg.norm(w))
     assume(distance < 6 * sigma)
@@ -346,7 +350,7 @@ def test_no_rule_beats_the_bound_of_tsipras(d, p, c, weight):
 
 @given(batches(shape=(2, 4)), st.floats(1e-6, 1e6))
 def test_angles_know_directions_only(pair, factor):
-    a, b = np.float64(pair)
+    a, b = double(pair)
     assume(a.any() and b.any())
     between = angle(a, b)
     assert 0 <= between <= 180

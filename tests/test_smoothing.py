@@ -581,12 +581,34 @@ def test_too_few_votes_warn_and_name_how_many_it_takes(alpha):
         (lambda n: smooth.certify(x, 5, n, alpha, rng)[0], math.floor(math.log(alpha) / math.log(0.5))),
         (lambda n: smooth.predict(x, n, alpha, rng), math.ceil(math.log(alpha / 2) / math.log(0.5)) - 1),
     ):
-        with pytest.warns(UserWarning, match=rf"^n = {few} votes are too few .* n >= {few + 1}$") as caught:
+        with pytest.warns(UserWarning, match=rf"^n = {few} votes are too few at alpha = {alpha}: .* n >= {few + 1}$"):
             assert (call(few) == ABSTAIN).all()
-        assert caught[0].filename == __file__
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert (call(few + 1) == 2).all()
+
+
+def test_the_warning_of_too_few_votes_points_at_the_callers_line():
+    smooth, x, rng = SmoothedClassifier(CONSTANT, 1.0, 3), np.zeros((2, 1)), np.random.default_rng(0)
+    for call in (lambda: smooth.certify(x, 5, 3, 0.01, rng), lambda: smooth.predict(x, 3, 0.01, rng)):
+        with pytest.warns(UserWarning) as caught:
+            call()
+        assert caught[0].filename == __file__
+
+
+def test_at_the_very_limit_of_alpha_a_unanimous_vote_is_an_answer_and_one_half_is_none():
+    smooth, x, rng = SmoothedClassifier(CONSTANT, 1.0, 3), np.zeros((2, 1)), np.random.default_rng(0)
+    assert (smooth.predict(x, 5, 2 * 0.5**5, rng) == 2).all()  # the p-value of five of five is alpha, and nothing warns
+    with pytest.warns(UserWarning, match="^n = 1 votes are too few"):
+        assert (smooth.certify(x, 1, 1, 0.5, rng)[0] == ABSTAIN).all()
+    assert (smooth.certify(x, 1, 1, 0.51, rng)[0] == 2).all()
+    with pytest.warns(UserWarning, match="^n = 1 votes are too few"):
+        assert (smooth.predict(x, 1, 0.5, rng) == ABSTAIN).all()
+
+
+def test_what_cannot_lead_is_named_with_its_numbers():
+    with pytest.raises(ValueError, match="^p_a must be at least p_b, got 0.1 below 0.8: no class leads$"):
+        certified_radius(np.array([0.9, 0.1, 0.4]), np.array([0.95, 0.8, 0.3]), 1.0)
 
 
 # Bad input.
@@ -822,6 +844,25 @@ def test_the_fast_noise_fills_an_array_of_any_length_and_can_be_repeated(n):
     assert (drawn(n) != 0).all()
     np.testing.assert_array_equal(drawn(n), drawn(n))
     assert not np.array_equal(drawn(n), drawn(n, seed=71))
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 100])
+def test_the_fast_noise_is_box_and_mullers_formula(n):
+    half = (n + 1) // 2
+    bits = np.random.default_rng(70).integers(0, 2**64, half, dtype=np.uint64).view(np.uint32).astype(np.float64)
+    length, angle = np.sqrt(-2 * np.log((bits[:half] + 0.5) / 2**32)), 2 * math.pi * bits[half:] / 2**32
+    wanted = np.concatenate([length * np.cos(angle), length * np.sin(angle)])[:n]
+    np.testing.assert_allclose(drawn(n), wanted, atol=1e-5)
+
+
+def test_the_longest_pair_of_the_fast_noise_is_as_long_as_said():
+    class Zeros:
+        def integers(self, low, high, n, dtype):
+            return np.zeros(n, dtype)
+
+    out = np.empty(2, np.float32)
+    smoothing._box_muller(out, Zeros())
+    np.testing.assert_allclose(out, [math.sqrt(66 * math.log(2)), 0], rtol=1e-6)
 
 
 def test_single_precision_certifies_what_double_does():

@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from helpers import RAGGED, assert_refused, frozen, refusals
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from adv_companion import training
 from adv_companion.attacks import accuracy, fgsm, pgd, robust_accuracy
 from adv_companion.datasets import DEMO, TwoGaussians, chapter_demo, two_moons
 from adv_companion.models import MLP, LogisticRegression
@@ -568,6 +570,19 @@ def test_there_the_chapters_augmentation_gains_nothing():
     mean, error = gains(augmented_logistic, LEANING, 0.5, range(1, 101))
     assert mean[1] + 3 * error[1] < 0.01
     assert mean[0] + 3 * error[0] < -0.05
+
+
+@pytest.mark.parametrize("p", P)
+def test_a_search_that_goes_on_improving_ends(p, monkeypatch):
+    calls = []
+
+    def a_little_better(objective, start, **options):
+        calls.append(1)
+        return SimpleNamespace(x=start, fun=-float(len(calls)))
+
+    monkeypatch.setattr(training, "minimize", a_little_better)
+    robust_logistic(*problem("few points"), 0.1, p)
+    assert len(calls) == 20
 
 
 # Bad input.

@@ -1,0 +1,125 @@
+"""All checks of the project on one page: `make report`.
+
+Each check is a command of the Makefile. What it said is kept under _build/report with the commit that it ran on, and a check
+that has been kept is not run again (remove the folder to begin anew). When all have been run, report.md is written.
+"""
+
+import csv
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from datetime import date
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+KEPT = ROOT / "_build" / "report"
+COUNTS = re.compile(r"^(?:=+ )?((?:\d+ \w+(?:, )?)+) in [\d.]+s", re.MULTILINE)  # pytest's last line
+
+# command: what it shows
+CHECKS = {
+    "test": "functions, recorded outputs, the book without a warning, each page opened in Chromium",
+    "test-portability": "the recorded outputs again, with the kernels of other processors",
+    "test-pythons": "functions and recorded outputs under other Pythons",
+    "test-order": "functions in random order, twice at the same time",
+    "test-offline": "functions and recorded outputs with the network cut off",
+    "test-wheel": "functions, from the wheel alone",
+    "test-lowest": "functions, with the oldest NumPy, SciPy, joblib, tqdm, array-api-compat, matplotlib and scikit-learn",
+    "test-oracles": "attacks, fits, bounds, distances and gradients beside public libraries",
+    "test-peers": "PyTorch tensors, a cluster, and the page on your own model",
+    "test-properties": "invariants, with 1000 random examples each",
+    "test-coverage": "every line and every branch of the package",
+    "test-mutants": "faults planted in the mathematics",
+    "test-grading": "assignments and grading from end to end, and the student's book",
+    "test-browser": "every page light and dark, wide and narrow, with axe; what a reader does there; Lighthouse",
+    "test-lite": "the notebooks' edition for the browser",
+    "audit": "known vulnerabilities of what is locked",
+}
+
+
+def git(*arguments):
+    return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def machine():
+    """The processor and the versions of what computes."""
+    names = (line.split(":")[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8") if line.startswith("model name"))
+    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "hypothesis", "pytest"))
+    return f"{next(names, platform.machine())}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}"
+
+
+def run(check):
+    """Run a check and keep its outcome; what it says goes to a file beside."""
+    begin = time.monotonic()
+    with open(KEPT / f"{check}.log", "w", encoding="utf-8") as log:
+        code = subprocess.run(["make", check], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL).returncode
+    said = (KEPT / f"{check}.log").read_text(encoding="utf-8", errors="replace")
+    outcome = {
+        "passed": code == 0,
+        "counts": counts(said),
+        "covered": (re.findall(r"^TOTAL .* (\d+%)", said, re.MULTILINE) or [None])[-1],
+        "minutes": (time.monotonic() - begin) / 60,
+        "date": date.today().isoformat(),
+        "commit": git("rev-parse", "--short", "HEAD"),
+        "machine": machine(),
+    }
+    (KEPT / f"{check}.json").write_text(json.dumps(outcome, indent=1))
+    print(f"{check:18} {'passed' if code == 0 else 'FAILED'} {outcome['minutes']:5.1f} min  {outcome['counts']}", flush=True)
+
+
+def counts(said):
+    """{"passed": ..., "failed": ...} summed over all runs of pytest in an output."""
+    total = {}
+    for line in COUNTS.findall(said):
+        for number, word in re.findall(r"(\d+) (passed|failed|errors?|skipped)", line):
+            total[word] = total.get(word, 0) + int(number)
+    return total
+
+
+def result(outcome):
+    numbers = ", ".join(f"{number} {word}" for word, number in outcome["counts"].items()) or ("no fault" if outcome["passed"] else "")
+    covered = f"; {outcome['covered']} covered" if outcome["covered"] else ""
+    return ("" if outcome["passed"] else "**failed** ") + numbers + covered
+
+
+def mutants():
+    """The table of planted faults, and why some cannot be seen."""
+    modules = json.loads((ROOT / "_build" / "mutants.json").read_text())
+    lines = ["| module | planted | seen | share | explained |", "|---|---:|---:|---:|---:|"]
+    for name, numbers in modules.items():
+        planted, seen = numbers["planted"], numbers["seen"]
+        lines.append(f"| `{name}` | {planted} | {seen} | {seen / planted:.1%} | {sum(numbers['why'].values())} |")
+    reasons = {}
+    with open(ROOT / "tests" / "survivors.csv", newline="", encoding="utf-8") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: row["why"])
+    for why, group in groupby(rows, key=lambda row: row["why"]):
+        reasons[why] = sorted({f"`{row['module']}.{row['function']}`" for row in group})
+    return "\n".join(lines), "\n".join(f"- {why} ({', '.join(where)})" for why, where in reasons.items())
+
+
+def main():
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for check in CHECKS:
+        if not (KEPT / f"{check}.json").exists():
+            run(check)
+    outcomes = {check: json.loads((KEPT / f"{check}.json").read_text()) for check in CHECKS}
+    rows = [
+        f"| `make {check}` | {CHECKS[check]} | {result(found)} | {found['minutes']:.1f} | {found['date']} |"
+        for check, found in outcomes.items()
+    ]
+    table, reasons = mutants()
+    parts = {"CHECKS": "\n".join(rows), "MACHINE": "; ".join(sorted({found["machine"] for found in outcomes.values()}))}
+    page = (ROOT / "tools" / "report_page.md").read_text(encoding="utf-8")
+    for name, text in (parts | {"MUTANTS": table, "REASONS": reasons}).items():
+        page = page.replace("{" + name + "}", text)
+    (ROOT / "report.md").write_text(page, encoding="utf-8")
+    sys.exit(not all(found["passed"] for found in outcomes.values()))
+
+
+if __name__ == "__main__":
+    main()
