@@ -10,6 +10,7 @@ import api_pages
 import citations
 import descriptions
 import light_styles
+import numbering
 import pytest
 import terms
 import whereabouts
@@ -24,6 +25,17 @@ MODULES = sorted(p.stem for p in (ROOT / "adv_companion").glob("*.py") if not p.
 
 def page(text):
     return BeautifulSoup(text, "html.parser")
+
+
+# numbers
+def test_a_mention_of_an_equation_leads_to_it():
+    places = {"62.1": ("chapters/a", "equation-62-1")}
+    text = "By Eq. 62.1, and Equation 62.1 of 62.1."
+    parts = numbering.linked(nodes.Text(text), places, lambda page: f"../{page}.html")
+    assert "".join(part.astext() for part in parts) == text
+    links = [part for part in parts if isinstance(part, nodes.reference)]
+    assert [link.astext() for link in links] == ["Eq. 62.1", "Equation 62.1"]
+    assert {link["refuri"] for link in links} == {"../chapters/a.html#equation-62-1"}
 
 
 # where a page stands

@@ -1,5 +1,7 @@
 """Every page in a real browser: `make test-pages` once each, `make test-browser` in every view and with axe."""
 
+import re
+
 import checks
 import pytest
 from bs4 import BeautifulSoup
@@ -31,6 +33,18 @@ def test_internal_links_resolve():
     pages = {address: (BOOK / address).read_text(encoding="utf-8") for address in PAGES}
     faults = [f for f in checks.link_faults(pages) if "no file" not in f or not (BOOK / f.split("no file ")[1]).is_file()]
     assert not faults, "\n".join(faults)
+
+
+def test_every_table_has_its_number_and_every_mention_of_an_equation_leads_to_it():
+    mention = re.compile(r"\b(Eq\.|Equation) 62\.\d")
+    for address in PAGES:
+        page = BeautifulSoup((BOOK / address).read_text(encoding="utf-8"), "html.parser")
+        if address.startswith("chapters/"):
+            tables = page.select("main table:not(.cell_output table)")
+            assert tables and all(re.match(r"Table \d+\.\d", table.caption.get_text()) for table in tables), address
+        for output in page.select("main .cell_output, main pre, main h1, main h2, main h3, main a"):
+            output.decompose()
+        assert not page.main.find_all(string=mention), address
 
 
 def test_every_page_says_what_it_is_about():
