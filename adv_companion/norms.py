@@ -225,9 +225,8 @@ def random_score_cdf(g, eps, s):
     bound = reach.sum()
     frequency = np.arange(1, 1000) * np.pi / bound
     characteristic = np.sinc(np.outer(frequency, reach) / np.pi).prod(axis=1)
-    s = np.clip(s, -bound, bound)
     waves = np.sin(np.outer(s, frequency)) @ (characteristic / (frequency * bound))
-    return np.clip(0.5 + s / (2 * bound) + waves, 0, 1)
+    return np.clip(0.5 + s / (2 * bound) + waves, 0, 1)  # beyond the support the sum lies outside [0, 1]
 
 
 def expected_best_of_random(g, eps, n):

@@ -144,6 +144,11 @@ def test_a_model_needs_just_the_methods_that_are_called(function, good, needed):
             function(**good | {"model": lacking})
 
 
+def test_a_model_is_looked_at_before_it_is_attacked():
+    with pytest.raises(ValueError, match="^model must have a method predict, got NoneType$"):
+        robust_accuracy(None, np.eye(2), [0, 1], lambda model, x, y: pytest.fail("attacked"))
+
+
 # No argument is forgotten.
 
 

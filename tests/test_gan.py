@@ -817,6 +817,35 @@ def test_a_game_may_last_one_step_and_is_refused_where_its_last_step_overflows()
         play_bilinear(1e200, 1e200, 1e200, 1, "simultaneous")
 
 
+def test_the_generators_loss_is_the_other_one_unless_asked_for():
+    z, other = np.random.default_rng(2).standard_normal((4, 2)), dict(steps=2, batch_size=1, lr=0.1)
+    for plain, chosen in (
+        (generator_gradient(NET, JUDGE, z)[1], generator_gradient(NET, JUDGE, z, saturating=False)[1]),
+        *[
+            [train_gan(NET, JUDGE, TRAINING["sample"], rng=np.random.default_rng(3), **other, **more)[k].params for more in ({}, {"saturating": False})]
+            for k in (0, 1)
+        ],
+    ):
+        np.testing.assert_array_equal(plain, chosen)
+    assert not np.array_equal(generator_gradient(NET, JUDGE, z)[1], generator_gradient(NET, JUDGE, z, saturating=True)[1])
+
+
+def test_both_players_are_shown_after_each_step():
+    seen = []
+    train_gan(**TRAINING, after_step=lambda *shown: seen.append([type(each) for each in shown]))
+    assert seen == [[int, Network, MLP]]
+
+
+def test_the_smallest_mixtures_and_rings():
+    assert ring_centers().shape == (8, 2) and ring_centers(1).tolist() == [[1, 0]]
+    assert sample_mixture(1, np.zeros((1, 3)), 1.0, np.random.default_rng(0)).shape == (1, 3)
+
+
+def test_a_sample_hits_a_mode_up_to_three_standard_deviations_away():
+    hits = [mode_shares(np.array([[x, 0.0]]), np.zeros((1, 2)), 1.0).tolist() for x in (3.0, 3.001)]
+    assert hits == [[1.0], [0.0]]
+
+
 def test_a_density_without_its_weights_is_refused():
     with pytest.raises(ValueError, match="^p must add up to 1"):
         jensen_shannon(normal(0), normal(1))

@@ -438,7 +438,18 @@ NOT_BUDGETS = {
         *refusals(smallest_budget, SEARCH, budgets=NOT_BUDGETS, p=NOT_AN_EXPONENT, steps=NOT_A_POSITIVE_COUNT),
         *refusals(smallest_budget, SEARCH, bounds={"reversed": (4.0, -4.0), "one": (4.0,), "number": 4.0}),
         *refusals(smallest_budget, SEARCH | {"y": np.array([0, 0])}, p=NOT_AN_EXPONENT, steps=NOT_A_POSITIVE_COUNT),
+        *refusals(smallest_budget, SEARCH | {"y": np.array([0, 0])}, bounds={"reversed": (4.0, -4.0)}),
     ],
 )
 def test_bad_input_is_refused_by_name(function, good, name, value):
     assert_refused(function, good, name, value)
+
+
+def test_forty_steps_are_the_default_and_one_is_enough_for_a_line():
+    rng = np.random.default_rng(31)
+    net, x = MLP([6, 20, 3], rng), rng.uniform(-1, 1, (30, 6))
+    plain, forty, other = (smallest_budget(net, x, net.predict(x), [0.1, 0.3, 1.0], **steps) for steps in ({}, {"steps": 40}, {"steps": 41}))
+    np.testing.assert_array_equal(plain, forty)
+    assert not np.array_equal(plain, other)
+    one = smallest_budget(MODEL, np.eye(2), [1, 1], [5.0], 2, steps=1)
+    np.testing.assert_allclose(one, distance_to_hyperplane(MODEL.coef, MODEL.intercept, np.eye(2), 2))

@@ -1,5 +1,7 @@
 import math
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from helpers import NOT_A_BUDGET, NOT_A_COUNT, NOT_A_NUMBER, NOT_A_POSITIVE_COUNT, assert_refused, refusals
@@ -241,3 +243,9 @@ NOT_A_SEED = {name: bad for name, bad in NOT_A_COUNT.items() if name != "negativ
 )
 def test_bad_input_is_refused_by_name(function, good, name, value):
     assert_refused(function, good, name, value)
+
+
+def test_the_ends_of_rs_uniforms_are_kept_off_0_and_1():
+    r = RRandom(1)
+    r._twister = SimpleNamespace(random_raw=lambda n: np.array([0, 2**32 - 1], dtype=np.uint64))
+    assert r.runif(2).tolist() == [0.5 * 2.328306437080797e-10, (2**32 - 1) / 2**32]

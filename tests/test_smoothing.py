@@ -606,6 +606,11 @@ def test_at_the_very_limit_of_alpha_a_unanimous_vote_is_an_answer_and_one_half_i
         assert (smooth.predict(x, 1, 0.5, rng) == ABSTAIN).all()
 
 
+def test_no_bar_is_shown_unless_asked_for(capfd):
+    SmoothedClassifier(CONSTANT, 1.0, 3).votes(np.zeros((2, 1)), 5, np.random.default_rng(0))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_what_cannot_lead_is_named_with_its_numbers():
     with pytest.raises(ValueError, match="^p_a must be at least p_b, got 0.1 below 0.8: no class leads$"):
         certified_radius(np.array([0.9, 0.1, 0.4]), np.array([0.95, 0.8, 0.3]), 1.0)
@@ -648,7 +653,7 @@ def test_answers_that_are_not_labels_are_refused(answer):
 
 
 NOT_POSITIVE = NOT_A_NUMBER | {"zero": 0.0, "negative": -1.0}
-NOT_A_LEVEL = NOT_A_NUMBER | {"zero": 0, "one": 1.0, "negative": -0.05, "percent": 5}
+NOT_A_LEVEL = NOT_A_NUMBER | {"above one": 1.5, "zero": 0, "one": 1.0, "negative": -0.05, "percent": 5}
 NOT_A_PROBABILITY = NOT_A_NUMBER | {"negative": -1e-300, "above one": 1 + 1e-15, "empty": []}
 SMOOTH = SmoothedClassifier(COIN, 1.0, 2)
 SOFT = NoiseAveraged(LogisticRegression(np.ones(2), 0.0), np.ones((3, 2)))

@@ -407,3 +407,8 @@ REFUSED = [
 @pytest.mark.parametrize("function, good, name, value", REFUSED)
 def test_bad_input_is_refused(function, good, name, value):
     assert_refused(function, good, name, value)
+
+
+def test_one_draw_is_a_sample():
+    x, y = TsiprasDistribution(3, 0.9, 1.0).sample(1, np.random.default_rng(0))
+    assert x.shape == (1, 4) and y.shape == (1,)

@@ -1,7 +1,7 @@
 """Mutation testing: `make test-mutants`. Small faults are planted one at a time, and the tests must see nearly all of them.
 
-mutmut works in a copy of the project under _build/mutants and goes on where it was interrupted. A fault that no test sees
-must be explained in tests/survivors.csv; an explanation belongs to a function and to its line before and after.
+mutmut works in a copy of the project under _build/mutants and goes on where it was interrupted; what no test saw is tried
+again with the tests of today. A fault that no test sees must be explained in tests/survivors.csv; an explanation belongs to a function and to its line before and after.
 """
 
 import csv
@@ -27,6 +27,14 @@ def copy_project():
         if name.startswith(("adv_companion/", "tests/", "tools/", "_ext/", "claims.csv", "pyproject.toml")):
             (COPY / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, COPY / name)
+
+
+def forget_unseen():
+    """Let mutmut try again what the tests did not see when it last ran."""
+    for path in (COPY / "mutants" / "adv_companion").glob("*.py.meta"):
+        kept = json.loads(path.read_text())
+        kept["exit_code_by_key"] = {name: code if code in SEEN else None for name, code in kept["exit_code_by_key"].items()}
+        path.write_text(json.dumps(kept, indent=4))
 
 
 def outcomes():
@@ -66,6 +74,7 @@ def summary():
 
 def main():
     copy_project()
+    forget_unseen()
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     mutmut = Path(sys.executable).with_name("mutmut")
     with open(COPY / "mutmut.log", "w") as log:
