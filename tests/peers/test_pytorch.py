@@ -1,15 +1,12 @@
-"""The same lines on NumPy arrays and on PyTorch tensors; public libraries on the same weights; workers in other processes."""
+"""The same lines on NumPy arrays and on PyTorch tensors."""
 
 import math
 import re
 
-import foolbox
-import joblib
 import numpy as np
 import pytest
 import test_arguments
 import torch
-from dask.distributed import Client, LocalCluster
 from twins import twin
 
 from adv_companion.attacks import fgsm, pgd, robust_accuracy
@@ -18,13 +15,12 @@ from adv_companion.norms import dual_norm, linear_maximizer, project, sample_bal
 from adv_companion.pytorch import TorchModel
 from adv_companion.smoothing import SmoothedClassifier
 
+pytestmark = pytest.mark.filterwarnings("default")  # PyTorch and NumPy warn of their dealings
 P = [1, 2, math.inf]
 RNG = np.random.default_rng(0)
 NET = MLP([12, 20, 5], RNG)
 X, Y = RNG.random((30, 12)), RNG.integers(0, 5, 30)
 XT, YT = torch.tensor(X), torch.tensor(Y)
-
-
 TWIN = TorchModel(twin(NET))
 
 
@@ -99,47 +95,6 @@ def test_what_is_no_module_or_no_row_is_refused():
         TWIN.loss(XT, YT + 5)
     with pytest.raises(ValueError, match="^x must be finite"):
         pgd(TWIN, XT * math.nan, YT, 0.1)
-
-
-def test_foolbox_makes_the_same_fgsm_and_no_stronger_pgd():
-    theirs = foolbox.PyTorchModel(twin(NET).eval(), bounds=(0, 1))
-    one = foolbox.attacks.LinfFastGradientAttack(random_start=False)
-    found = one(theirs, XT, YT, epsilons=0.1)[1]
-    np.testing.assert_allclose(found, fgsm(TWIN, XT, YT, 0.1, bounds=(0, 1)), atol=1e-12)
-    many = foolbox.attacks.LinfPGD(rel_stepsize=2.5 / 20, steps=20, random_start=False)
-    last = many(theirs, XT, YT, epsilons=0.1)[1]
-    ours = pgd(TWIN, XT, YT, 0.1, steps=20, random_start=False, bounds=(0, 1))
-    assert (TWIN.loss(ours, YT) >= TWIN.loss(last, YT) - 1e-12).all()
-
-
-def test_a_cluster_gives_the_same_bits():
-    smooth = SmoothedClassifier(NET, 0.3, 5)
-    options = dict(steps=5, restarts=4, bounds=(0, 1))
-    wanted = smooth.certify(X, 50, 500, 0.01, np.random.default_rng(2)), pgd(NET, X, Y, 0.2, **options)
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster, Client(cluster):
-        with joblib.parallel_config("dask"):
-            certified = smooth.certify(X, 50, 500, 0.01, np.random.default_rng(2))
-            attacked = pgd(NET, X, Y, 0.2, **options)
-    np.testing.assert_array_equal(certified, wanted[0])
-    np.testing.assert_array_equal(attacked, wanted[1])
-
-
-class Counting(torch.nn.Module):
-    asked = 0
-
-    def forward(self, x):
-        Counting.asked += 1
-        return x @ torch.ones(12, 5, dtype=x.dtype) * torch.arange(5)
-
-
-def test_a_module_is_known_again_by_the_store(tmp_path):
-    def certify():
-        smooth = SmoothedClassifier(TorchModel(Counting()), 0.3, 5)
-        return smooth.certify(XT, 10, 50, 0.01, np.random.default_rng(2), memory=joblib.Memory(tmp_path, verbose=0))
-
-    first, asked = certify(), Counting.asked
-    np.testing.assert_array_equal(certify(), first)
-    assert asked > 0 and Counting.asked == asked
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # few votes, for speed
