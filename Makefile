@@ -115,7 +115,7 @@ test: test-unit test-notebooks test-book test-pages  ## run every check
 
 # The tests of the package itself, and those of the book, the exercises and the gate beside them.
 unit := tests --ignore=tests/test_notebooks.py $(foreach suite,grading browser lite peers oracles,--ignore=tests/$(suite))
-math := $(unit) $(foreach name,book claims exercises gate hosted,--ignore=tests/test_$(name).py)
+math := $(unit) $(foreach name,book claims exercises gate hosted report,--ignore=tests/test_$(name).py)
 SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder -q
 
 test-unit: $(installed)  ## test the functions, and the gate itself
@@ -167,7 +167,7 @@ test-pythons: $(installed)  ## functions and notebooks under other Pythons: make
 	@for python in $(PYTHONS); do $(MAKE) --no-print-directory VENV=.venv-$${python##*/} PYTHON=$$python test-unit test-notebooks || exit 1; done
 
 test-offline: $(installed)  ## functions and notebooks with the network cut off (Linux; asks for a network namespace)
-	unshare --net --map-root-user sh -c "ip link set lo up && ! ping -c 1 -W 1 192.0.2.1 2>&1 && $(MAKE) --no-print-directory test-unit test-notebooks"
+	unshare --net --map-root-user sh -c "ip link set lo up && ! ip route get 192.0.2.1 && $(MAKE) --no-print-directory test-unit test-notebooks"
 
 test-wheel: $(installed)  ## build sdist and wheel, and test the package from the wheel alone
 	$(bin)/python tools/elsewhere.py wheel $(WORKERS)
@@ -178,7 +178,7 @@ test-lowest: $(installed)  ## test the package with the oldest versions that it 
 audit:  ## ask a public database for known vulnerabilities of what is locked (needs the network)
 	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && $(PYTHON) -m venv "$$tools" && \
 	"$$tools/bin/python" -m pip install --quiet pip-audit==2.10.1 && \
-	"$$tools/bin/pip-audit" --disable-pip --require-hashes -r requirements.txt -r requirements-instructor.txt
+	"$$tools/bin/pip-audit" --strict --disable-pip --require-hashes -r requirements.txt -r requirements-instructor.txt
 
 report: $(installed)  ## run what has not been run yet of all checks, and write report.md (hours; goes on where it stopped)
 	$(bin)/python tools/report.py

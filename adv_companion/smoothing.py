@@ -18,7 +18,8 @@ ABSTAIN = -1
 """The label of a smoothed classifier that has not seen enough votes to answer."""
 
 CHUNK = 2**16
-"""How many numbers of noise are held at once, or one row of ``x`` if that is longer. No answer depends on it."""
+"""How many numbers of noise are held at once, or one row of ``x`` if that is longer. In double precision no answer depends on
+it; in single precision it says which numbers make a pair."""
 
 
 def certified_radius(p_a, p_b, sigma):
@@ -82,7 +83,7 @@ class SmoothedClassifier:
 
     Noise is drawn ``CHUNK`` numbers at a time, so memory stays bounded whatever ``n`` is. Each row of a batch has a
     stream of random numbers of its own, spawned from ``rng`` by its place: what a row gets depends neither on the
-    other rows nor on ``CHUNK``. A second call with the same ``rng`` draws fresh noise.
+    other rows nor, in double precision, on ``CHUNK``. A second call with the same ``rng`` draws fresh noise.
 
     Parameters: ``model`` with ``predict(x)``, labels 0 to ``n_classes`` - 1; ``sigma`` > 0 in units of ``x``;
     ``n_classes`` >= 2. Raises ValueError where an argument is none of these, and later if a label is out of range.

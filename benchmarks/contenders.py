@@ -1,7 +1,7 @@
 """Who runs: the same weights, the same points, one task. Each contender is a function without arguments that returns a result.
 
-As a program it is one contender in a process of its own: it runs as often as each line says that it reads, and prints the
-seconds of each run and the result. `run.py` starts one for each, and lets them run in turn.
+As a program it is one contender in a process of its own: it prints how much memory a run takes, then runs as often as each
+line says that it reads, and prints the seconds of each run and the result. `run.py` starts one for each, and lets them run in turn.
 """
 
 import json
@@ -210,12 +210,26 @@ def certify_art(layers, x, y):
     return lambda: seen(*model.certify(x[:POINTS], n=VOTES, batch_size=1000))
 
 
+def memory(what):
+    """MiB of this process: "VmRSS" what it holds now, "VmHWM" the most since the mark was reset (Linux)."""
+    with open("/proc/self/status", encoding="utf-8") as file:
+        return next(int(line.split()[1]) / 1024 for line in file if line.startswith(what))
+
+
+def added(run):
+    """The most memory that a run takes, in MiB, above what the process held before."""
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # resets the mark
+    before = memory("VmRSS")
+    run()
+    return memory("VmHWM") - before
+
+
 def main():
     name, sizes = sys.argv[1], [int(size) for size in sys.argv[2].split("-")]
     layers, x, y = task(sizes, 1000)
     run = globals()[name](layers, x, y, *([EPS[sizes[0]]] if name.startswith("pgd") else []))
-    run()  # a first time, for whatever is made once
-    print("ready", flush=True)
+    print(json.dumps(added(run)), flush=True)  # a first time, for whatever is made once
     for line in sys.stdin:
         seconds = []
         for _ in range(int(line)):

@@ -44,23 +44,24 @@ def start(name, sizes):
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
     )
-    while process.stdout.readline() != "ready\n":
-        if process.poll() is not None:
-            raise RuntimeError(f"{name} on {sizes} did not start")
-    return process
+    said = process.stdout.readline()
+    if not said:
+        raise RuntimeError(f"{name} on {sizes} did not start")
+    return process, json.loads(said)
 
 
 def race(names, sizes, rounds, in_a_row):
-    """{name: (seconds of each run, last result)}, all in one run, their order another in each round."""
-    processes = {name: start(name, sizes) for name in names}
-    found = {name: ([], None) for name in names}
+    """{name: (seconds of each run, last result, MiB taken)}, all in one run, their order another in each round."""
+    started = {name: start(name, sizes) for name in names}
+    processes = {name: process for name, (process, _) in started.items()}
+    found = {name: ([], None, taken) for name, (_, taken) in started.items()}
     for k in range(rounds):
         order = random.Random(k).sample(list(names), len(names))
         for name in order:
             processes[name].stdin.write(f"{in_a_row}\n")
             processes[name].stdin.flush()
             seconds, result = json.loads(processes[name].stdout.readline())
-            found[name] = found[name][0] + seconds, result
+            found[name] = found[name][0] + seconds, result, found[name][2]
     for process in processes.values():
         process.stdin.close()
         process.wait()
@@ -68,12 +69,12 @@ def race(names, sizes, rounds, in_a_row):
 
 
 def table(found, floor, last):
-    lines = [f"| who | minimum, ms | median, ms | times the floor | {last} |", "|---|---|---|---|---|"]
+    lines = [f"| who | minimum, ms | median, ms | times the floor | memory, MiB | {last} |", "|---|---:|---:|---:|---:|---|"]
     least = min(found[floor][0])
-    for name, (seconds, result) in sorted(found.items(), key=lambda item: min(item[1][0])):
+    for name, (seconds, result, taken) in sorted(found.items(), key=lambda item: min(item[1][0])):
         shown = "" if name == floor else " · ".join(str(part) for part in result[: 1 + (last != "accuracy left")])
         low, middle = min(seconds), statistics.median(seconds)
-        lines.append(f"| {NAMES[name]} | {1e3 * low:.1f} | {1e3 * middle:.1f} | {low / least:.2f} | {shown} |")
+        lines.append(f"| {NAMES[name]} | {1e3 * low:.1f} | {1e3 * middle:.1f} | {low / least:.2f} | {taken:.0f} | {shown} |")
     return "\n".join(lines)
 
 
