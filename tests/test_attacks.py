@@ -889,6 +889,7 @@ def test_the_fast_sign_is_the_sign(kind, size):
 def test_a_gradient_of_another_precision_takes_the_slow_sign():
     found = _times_sign(0.5, np.array([[1e-300, -2.0, 0.0]]), out=np.zeros((1, 3), dtype=np.float32))
     np.testing.assert_array_equal(found, np.array([[0.5, -0.5, 0.0]], dtype=np.float32))
+    assert found.dtype == np.float32
 
 
 def test_the_best_point_of_each_row_is_kept():
@@ -916,3 +917,11 @@ def test_a_bar_is_shown_only_if_asked_for(capsys):
     shown = pgd(NET, X_MOONS, Y_MOONS, 0.3, steps=2, restarts=3, progress=True)
     assert "restarts: 100%" in capsys.readouterr().err
     np.testing.assert_array_equal(shown, silent)
+
+
+def test_forty_steps_are_the_default():
+    rng = np.random.default_rng(90)
+    net, x, y = MLP([5, 16, 3], rng), rng.uniform(-1, 1, (20, 5)), rng.integers(0, 3, 20)
+    plain, forty, other = (pgd(net, x, y, 0.3, **steps) for steps in ({}, {"steps": 40}, {"steps": 41}))
+    np.testing.assert_array_equal(plain, forty)
+    assert not np.array_equal(plain, other)

@@ -487,3 +487,19 @@ def test_beyond_its_support_the_law_of_a_random_step_is_sure():
     bound = 0.1 * 3.5
     beyond = np.array([-9.0, -1.2, -1.01, 1.01, 1.7, 30.0]) * bound
     assert random_score_cdf(np.array([1.0, -2.0, 0.5]), 0.1, beyond).tolist() == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_no_sum_rounds_out_of_the_box(p):
+    rng = np.random.default_rng(17)
+    center = rng.uniform(0.1, 0.7, (4000, 3))
+    for side in (-1, 1):
+        found = project(center + side * rng.uniform(0, 2, center.shape), center, 1.5, p, (0.1, 0.7))
+        assert found.min() >= 0.1 and found.max() <= 0.7
+        assert ((found == 0.1) | (found == 0.7)).any()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_budget_that_can_be_spent_to_the_last_digit_is(kind):
+    found = project(np.array([[9.0, -9.0]], kind), np.zeros((1, 2), kind), 0.5, math.inf)
+    assert found.tolist() == [[0.5, -0.5]] and found.dtype == kind
