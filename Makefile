@@ -160,7 +160,7 @@ test-mutants: $(met)  ## plant faults in the mathematics, one at a time: the tes
 	$(beside) tools/mutants.py $(WORKERS)
 
 test-order: $(installed)  ## the tests in random order, twice at the same time
-	@for seed in 1 2; do $(bin)/python -m pytest $(math) -q -p no:cacheprovider --random-order-bucket=global \
+	@for seed in 1 2; do $(bin)/python -m pytest $(math) -q -p no:cacheprovider --random-order-bucket=module \
 		--random-order-seed=$$seed & pids="$$pids $$!"; done; for pid in $$pids; do wait $$pid || exit 1; done
 
 test-pythons: $(installed)  ## functions and notebooks under other Pythons: make test-pythons PYTHONS="python3.12 python3.13"
@@ -181,7 +181,7 @@ audit:  ## ask a public database for known vulnerabilities of what is locked (ne
 	"$$tools/bin/pip-audit" --strict --disable-pip --require-hashes -r requirements.txt -r requirements-instructor.txt
 
 report: $(installed)  ## run what has not been run yet of all checks, and write report.md (hours; goes on where it stopped)
-	$(bin)/python tools/report.py
+	$(bin)/python tools/report.py $(CHECKS)
 
 test-oracles: $(met)  ## attacks, fits, bounds, distances and gradients beside public libraries on the same numbers
 	$(beside) -m pytest tests/oracles -q -n $(WORKERS) -p no:cacheprovider -o filterwarnings=default
