@@ -14,7 +14,8 @@ from adv_companion import _checks
 # R's qnorm is Wichura's algorithm AS 241, and so is the standard library's; SciPy's ndtri differs in the last digit.
 _normal_quantile = NormalDist().inv_cdf
 _TWO_27 = 134217728  # R joins two uniforms into one with 27 more bits before it inverts the normal law
-_BELOW_ONE = 2.328306437080797e-10  # 1 / (2^32 - 1), with which R keeps uniforms off 0 and 1
+_BELOW_ONE = 2.328306437080797e-10  # 1 / (2^32 - 1), with which R keeps uniforms off 0
+_REMEMBERED = 10**7  # from a larger population on R remembers the draws, if they are no more than half of it
 
 
 class RRandom:
@@ -34,7 +35,7 @@ class RRandom:
     def _uniforms(self, n):
         """n uniforms on the open interval (0, 1), 32 random bits each."""
         u = self._twister.random_raw(n) * 2.3283064365386963e-10
-        return np.clip(u, 0.5 * _BELOW_ONE, 1 - 0.5 * _BELOW_ONE)
+        return np.maximum(u, 0.5 * _BELOW_ONE)  # R keeps them off 1 as well, which 32 bits do not reach
 
     def runif(self, n, low=0.0, high=1.0):
         """n uniform numbers on (low, high), as R's ``runif(n, low, high)``.
@@ -74,7 +75,7 @@ class RRandom:
         size = n if size is None else _checks.count("size", size)
         if size > n:
             raise ValueError(f"size must be at most n = {n}, got {size}")
-        if n > 10**7 and size <= n // 2:  # R's rule: from here on it remembers the draws, not the population
+        if n > _REMEMBERED and size <= n // 2:
             return self._sample_remembering_draws(n, size)
         pool = np.arange(1, n + 1)
         drawn = np.empty(size, dtype=np.int64)
@@ -88,7 +89,7 @@ class RRandom:
         drawn = {}  # keeps the order of insertion
         while len(drawn) < size:
             drawn[self._below(n) + 1] = None
-        return np.array(list(drawn), dtype=np.int64)
+        return np.array(list(drawn))
 
     def _below(self, n):
         """An integer 0 .. n - 1: as many random bits as n needs, drawn again until they are below n."""
@@ -104,8 +105,8 @@ class RRandom:
 
 def _scramble(seed):
     """The twister's 624 words for a seed: R's linear congruential generator, past its first 51 values."""
-    word, words = seed % 2**32, []
+    word, words = seed, []
     for _ in range(50 + 625):
         word = (69069 * word + 1) % 2**32
         words.append(word)
-    return np.array(words[51:], dtype=np.uint32)  # the 51st is the position, which R overwrites with 624
+    return np.array(words[51:])  # the 51st is the position, which R overwrites with 624

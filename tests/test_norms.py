@@ -505,3 +505,10 @@ def test_no_sum_rounds_out_of_the_box(p):
 def test_a_budget_that_can_be_spent_to_the_last_digit_is(kind):
     found = project(np.array([[9.0, -9.0]], kind), np.zeros((1, 2), kind), 0.5, math.inf)
     assert found.tolist() == [[0.5, -0.5]] and found.dtype == kind
+
+
+def test_a_budget_that_single_precision_would_round_up_is_rounded_down():
+    eps = 1.043280315784345  # the nearest number in single precision lies above
+    assert float(np.float32(eps)) > eps
+    found = project(np.array([[2.0, -2.0]], np.float32), np.zeros((1, 2), np.float32), eps, math.inf).astype(float)
+    assert (np.abs(found) <= eps).all() and (np.abs(found) > eps - 1.2e-7).all()

@@ -8,6 +8,7 @@ from helpers import NOT_A_BUDGET, NOT_A_COUNT, NOT_A_NUMBER, NOT_A_POSITIVE_COUN
 from scipy.special import ndtri
 
 from adv_companion.norms import dual_norm, linear_maximizer
+from adv_companion import rrandom
 from adv_companion.rrandom import RRandom
 
 
@@ -249,3 +250,10 @@ def test_the_ends_of_rs_uniforms_are_kept_off_0_and_1():
     r = RRandom(1)
     r._twister = SimpleNamespace(random_raw=lambda n: np.array([0, 2**32 - 1], dtype=np.uint64))
     assert r.runif(2).tolist() == [0.5 * 2.328306437080797e-10, (2**32 - 1) / 2**32]
+
+
+@pytest.mark.parametrize(("n", "size", "remembers"), [(12, 6, True), (12, 7, False), (10, 5, False), (11, 5, True), (13, 5, True)])
+def test_from_a_large_population_on_up_to_half_of_it_is_drawn_by_remembering(n, size, remembers, monkeypatch):
+    monkeypatch.setattr(rrandom, "_REMEMBERED", 10)
+    monkeypatch.setattr(RRandom, "_sample_remembering_draws", lambda self, n, size: "remembered")
+    assert (isinstance(RRandom(1).sample(n, size), str)) is remembers
