@@ -925,3 +925,10 @@ def test_forty_steps_are_the_default():
     plain, forty, other = (pgd(net, x, y, 0.3, **steps) for steps in ({}, {"steps": 40}, {"steps": 41}))
     np.testing.assert_array_equal(plain, forty)
     assert not np.array_equal(plain, other)
+
+
+def test_of_two_classes_the_way_to_the_other_is_the_way_from_its_own():
+    rng = np.random.default_rng(91)
+    net, x, y = MLP([5, 16, 2], rng), rng.uniform(-1, 1, (20, 5)), rng.integers(0, 2, 20)
+    away, towards = pgd(net, x, y, 0.3, steps=3), pgd(net, x, 1 - y, 0.3, steps=3, targeted=True)
+    np.testing.assert_allclose(net.loss(towards, y), net.loss(away, y), rtol=1e-9)
