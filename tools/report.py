@@ -35,7 +35,7 @@ CHECKS = {
     "test-peers": "PyTorch tensors, a cluster, and the page on your own model",
     "test-properties": "invariants, with 1000 random examples each",
     "test-coverage": "every line and every branch of the package",
-    "test-mutants": "faults planted in the mathematics",
+    "test-mutants": "faults planted in the mathematics (the numbers are below)",
     "test-grading": "assignments and grading from end to end, and the student's book",
     "test-browser": "every page light and dark, wide and narrow, with axe; what a reader does there; Lighthouse",
     "test-lite": "the notebooks' edition for the browser",
@@ -86,7 +86,7 @@ def counts(said):
 def result(outcome):
     if outcome["unanswered"]:
         return "not answered: the database cannot be reached from this machine"
-    numbers = ", ".join(f"{number} {word}" for word, number in outcome["counts"].items()) or ("no fault" if outcome["passed"] else "")
+    numbers = ", ".join(f"{number} {word}" for word, number in outcome["counts"].items()) or ("passed" if outcome["passed"] else "")
     covered = f"; {outcome['covered']} covered" if outcome["covered"] else ""
     return ("" if outcome["passed"] else "**failed** ") + numbers + covered
 
@@ -94,10 +94,10 @@ def result(outcome):
 def mutants():
     """The table of planted faults, and why some cannot be seen."""
     modules = json.loads((ROOT / "_build" / "mutants.json").read_text())
+    numbers = {name: (each["planted"], each["seen"], sum(each["why"].values())) for name, each in modules.items()}
     lines = ["| module | planted | seen | share | explained |", "|---|---:|---:|---:|---:|"]
-    for name, numbers in modules.items():
-        planted, seen = numbers["planted"], numbers["seen"]
-        lines.append(f"| `{name}` | {planted} | {seen} | {seen / planted:.1%} | {sum(numbers['why'].values())} |")
+    for name, (planted, seen, explained) in (numbers | {"all": [sum(column) for column in zip(*numbers.values())]}).items():
+        lines.append(f"| {name} | {planted} | {seen} | {seen / planted:.1%} | {explained} |")
     reasons = {}
     with open(ROOT / "tests" / "survivors.csv", newline="", encoding="utf-8") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: row["why"])
