@@ -10,6 +10,7 @@ import re
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
+from terms import inside
 
 CAPTION = re.compile(r"<!--\s*table (?P<name>[\w-]+): (?P<text>.*?)\s*-->", re.DOTALL)
 CLAIMS = "The chapter's claims, and what was measured."
@@ -61,7 +62,7 @@ def note_equations(app, doctree):
 def link_equations(app, doctree, docname):
     places = app.env.chapter_equations
     for text in list(doctree.findall(nodes.Text)):
-        if MENTION.search(text) and not within(text, CLOSED):
+        if MENTION.search(text) and not inside(text, CLOSED):
             text.parent.replace(text, linked(text, places, lambda page: app.builder.get_relative_uri(docname, page)))
 
 
@@ -77,11 +78,6 @@ def linked(text, places, address):
         parts.append(nodes.reference("", match[0], refuri=f"{address(page)}#{anchor}", internal=True))
         end = match.end()
     return [*parts, nodes.Text(text[end:])]
-
-
-def within(node, kinds):
-    """Whether a node stands inside one of these kinds."""
-    return node is not None and (isinstance(node, kinds) or within(node.parent, kinds))
 
 
 def setup(app):

@@ -22,7 +22,7 @@ def first_uses(doctree, terms):
     found, seen = [], set()
     for paragraph in doctree.findall(nodes.paragraph):
         for text in paragraph.findall(nodes.Text):
-            if _inside(text, CLOSED):
+            if inside(text, CLOSED):
                 continue
             for match in pattern.finditer(text.astext()):
                 term = by_name[match[1].lower()]
@@ -32,7 +32,8 @@ def first_uses(doctree, terms):
     return found
 
 
-def _inside(node, kinds):
+def inside(node, kinds):
+    """Whether a node stands inside one of these kinds."""
     while node is not None:
         if isinstance(node, kinds):
             return True

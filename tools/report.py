@@ -5,7 +5,6 @@ that has been kept is not run again (remove the folder to begin anew). Then repo
 are run; the page says what has not been.
 """
 
-import csv
 import json
 import os
 import platform
@@ -15,8 +14,9 @@ import sys
 import time
 from datetime import date
 from importlib.metadata import version
-from itertools import groupby
 from pathlib import Path
+
+import mutants
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "_build" / "report"
@@ -91,19 +91,17 @@ def result(outcome):
     return ("" if outcome["passed"] else "**failed** ") + numbers + covered
 
 
-def mutants():
+def planted_faults():
     """The table of planted faults, and why some cannot be seen."""
-    modules = json.loads((ROOT / "_build" / "mutants.json").read_text())
+    modules = json.loads(mutants.SUMMARY.read_text())
     numbers = {name: (each["planted"], each["seen"], sum(each["why"].values())) for name, each in modules.items()}
     lines = ["| module | planted | seen | share | explained |", "|---|---:|---:|---:|---:|"]
     for name, (planted, seen, explained) in (numbers | {"all": [sum(column) for column in zip(*numbers.values())]}).items():
         lines.append(f"| {name} | {planted} | {seen} | {seen / planted:.1%} | {explained} |")
     reasons = {}
-    with open(ROOT / "tests" / "survivors.csv", newline="", encoding="utf-8") as file:
-        rows = sorted(csv.DictReader(file), key=lambda row: row["why"])
-    for why, group in groupby(rows, key=lambda row: row["why"]):
-        reasons[why] = sorted({f"`{row['module']}.{row['function']}`" for row in group})
-    return "\n".join(lines), "\n".join(f"- {why} ({', '.join(where)})" for why, where in reasons.items())
+    for (module, function, _, _), why in sorted(mutants.explanations().items(), key=lambda item: item[1]):
+        reasons.setdefault(why, set()).add(f"`{module}.{function}`")
+    return "\n".join(lines), "\n".join(f"- {why} ({', '.join(sorted(where))})" for why, where in reasons.items())
 
 
 def main():
@@ -117,7 +115,7 @@ def main():
         for check, found in outcomes.items()
     ]
     rows += [f"| `make {check}` | {shows} | not run for this report | | |" for check, shows in CHECKS.items() if check not in outcomes]
-    table, reasons = mutants()
+    table, reasons = planted_faults()
     parts = {"CHECKS": "\n".join(rows), "MACHINE": "; ".join(sorted({found["machine"] for found in outcomes.values()}))}
     page = (ROOT / "tools" / "report_page.md").read_text(encoding="utf-8")
     for name, text in (parts | {"MUTANTS": table, "REASONS": reasons}).items():

@@ -5,18 +5,12 @@ import joblib
 import numpy as np
 import torch
 from dask.distributed import Client, LocalCluster
+from test_pytorch import NET, TWIN, XT, YT, X, Y
 from twins import twin
 
 from adv_companion.attacks import fgsm, pgd
-from adv_companion.models import MLP
 from adv_companion.pytorch import TorchModel
 from adv_companion.smoothing import SmoothedClassifier
-
-RNG = np.random.default_rng(0)
-NET = MLP([12, 20, 5], RNG)
-X, Y = RNG.random((30, 12)), RNG.integers(0, 5, 30)
-XT, YT = torch.tensor(X), torch.tensor(Y)
-TWIN = TorchModel(twin(NET))
 
 
 def test_foolbox_makes_the_same_fgsm_and_no_stronger_pgd():
