@@ -1,16 +1,7 @@
 """A check that did not run is not a check that passed: one skipped test fails the run. And the verdicts are counted."""
 
-import os
-
 import claims
-import hypothesis
 import pytest
-
-# The same few cases in each run, unless EXAMPLES asks for so many new ones.
-EXAMPLES = os.environ.get("EXAMPLES")
-hypothesis.settings.register_profile("few", derandomize=True, max_examples=25, database=None, deadline=None)
-hypothesis.settings.register_profile("many", max_examples=int(EXAMPLES or 1), deadline=None, print_blob=True)
-hypothesis.settings.load_profile("many" if EXAMPLES else "few")
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -4,10 +4,11 @@
 """
 
 import math
+import os
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
@@ -20,6 +21,12 @@ from adv_companion.norms import distance_to_hyperplane, dual_norm, linear_maximi
 from adv_companion.rrandom import RRandom
 from adv_companion.smoothing import NoiseAveraged, SmoothedClassifier, certified_radius, largest_radius, lower_confidence_bound
 from adv_companion.tradeoff import TsiprasDistribution
+
+# The same few cases in each run, unless EXAMPLES asks for so many new ones.
+EXAMPLES = os.environ.get("EXAMPLES")
+settings.register_profile("few", derandomize=True, max_examples=25, database=None, deadline=None)
+settings.register_profile("many", max_examples=int(EXAMPLES or 1), deadline=None, print_blob=True)
+settings.load_profile("many" if EXAMPLES else "few")
 
 ORDERS = st.sampled_from([1, 2, math.inf])
 SEEDS = st.integers(0, 2**32 - 1)
