@@ -1,7 +1,7 @@
 """The gate proves itself: each fault planted in a copy of the project must turn the real command red, by name.
 
-The copy is small (one notebook) for the notebook faults and whole for the book's. It runs in this environment, with
-the copy's own package in front of the installed one.
+The copy is small: one notebook for the notebooks' faults, two pages for the book's. It runs in this environment, with the
+copy's own package in front of the installed one.
 """
 
 import json
@@ -17,6 +17,7 @@ import test_notebooks
 from record import METADATA, ROOT, as_recorded, notebooks
 
 KEPT = "chapters/02_fgsm_holder.ipynb"
+SHORT = {"index.md": "# A short book\n", "_toc.yml": "format: jb-book\nroot: index\nchapters:\n- file: references\n"}
 
 
 def edited(change):
@@ -93,6 +94,9 @@ def test_gate(target, plant, reason, tmp_path):
         for path in notebooks():
             if path != ROOT / KEPT:
                 (project / path.relative_to(ROOT)).unlink()
+    else:
+        for name, text in SHORT.items():
+            (project / name).write_text(text, encoding="utf-8")
     plant(project)
     run = make(target, project)
     assert run.returncode != 0 and reason in run.stdout, run.stdout
