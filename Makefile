@@ -180,7 +180,7 @@ audit:  ## ask a public database for known vulnerabilities of what is locked (ne
 	"$$tools/bin/python" -m pip install --quiet pip-audit==2.10.1 && \
 	"$$tools/bin/pip-audit" --strict --disable-pip --require-hashes -r requirements.txt -r requirements-instructor.txt
 
-report: $(installed)  ## run what has not been run yet of all checks, and write report.md (hours; goes on where it stopped)
+report: $(installed)  ## run all checks and write report.md (hours): make report CHECKS="test-oracles test-peers" for some
 	$(bin)/python tools/report.py $(CHECKS)
 
 test-oracles: $(met)  ## attacks, fits, bounds, distances and gradients beside public libraries on the same numbers

@@ -1,6 +1,7 @@
 """The report counts what pytest says, and an explanation of a fault that no test sees belongs to a line that is there."""
 
 import csv
+import json
 
 import mutants
 import pytest
@@ -56,3 +57,11 @@ def test_what_failed_no_test_is_tried_again(tmp_path, monkeypatch):
     (folder / "norms.py.meta").write_text('{"exit_code_by_key": {"a": 0, "b": 1, "c": 33, "d": 36}}')
     mutants.forget_unseen()
     assert mutants.outcomes() == {"norms": {"a": None, "b": 1, "c": None, "d": None}}
+
+
+def test_the_page_says_what_is_kept_and_what_was_not_run():
+    kept = json.loads(report.KEPT.read_text(encoding="utf-8"))
+    page = report.page(kept)
+    assert page == (report.ROOT / "report.md").read_text(encoding="utf-8")
+    kept.pop("test-lite")
+    assert f"| `make test-lite` | {report.CHECKS['test-lite']} | not run | | |" in report.page(kept)

@@ -1,8 +1,8 @@
 """All checks of the project on one page: `make report`.
 
-Each check is a command of the Makefile. What it said is kept under _build/report with the commit that it ran on, and a check
-that has been kept is not run again (remove the folder to begin anew). Then report.md is written. With names of checks, only these
-are run; the page says what has not been.
+Each check is a command of the Makefile. Its outcome is kept in report.json with date, commit and machine, and report.md is
+written from that; what it printed lies under _build/report. With names of checks, only these are run, and the others keep the
+outcome that they had. What was kept for the present commit is not run again, so that an interrupted report goes on.
 """
 
 import json
@@ -19,7 +19,8 @@ from pathlib import Path
 import mutants
 
 ROOT = Path(__file__).resolve().parents[1]
-KEPT = ROOT / "_build" / "report"
+KEPT = ROOT / "report.json"
+LOGS = ROOT / "_build" / "report"
 COUNTS = re.compile(r"^(?:=+ )?((?:\d+ \w+(?:, )?)+) in [\d.]+s", re.MULTILINE)  # pytest's last line
 
 # command: what it shows
@@ -55,23 +56,23 @@ def machine():
 
 
 def run(check):
-    """Run a check and keep its outcome; what it says goes to a file beside."""
+    """Run a check and return its outcome; what it prints goes to a file."""
     begin = time.monotonic()
-    with open(KEPT / f"{check}.log", "w", encoding="utf-8") as log:
+    with open(LOGS / f"{check}.log", "w", encoding="utf-8") as log:
         code = subprocess.run(["make", check], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL).returncode
-    said = (KEPT / f"{check}.log").read_text(encoding="utf-8", errors="replace")
+    said = (LOGS / f"{check}.log").read_text(encoding="utf-8", errors="replace")
     outcome = {
         "passed": code == 0,
         "unanswered": check == "audit" and "could not be audited" in said,
         "counts": counts(said),
         "covered": (re.findall(r"^TOTAL .* (\d+%)", said, re.MULTILINE) or [None])[-1],
-        "minutes": (time.monotonic() - begin) / 60,
+        "minutes": round((time.monotonic() - begin) / 60, 2),
         "date": date.today().isoformat(),
         "commit": git("rev-parse", "--short", "HEAD"),
         "machine": machine(),
     }
-    (KEPT / f"{check}.json").write_text(json.dumps(outcome, indent=1))
     print(f"{check:18} {'passed' if code == 0 else 'FAILED'} {outcome['minutes']:5.1f} min  {outcome['counts']}", flush=True)
+    return outcome
 
 
 def counts(said):
@@ -91,10 +92,9 @@ def result(outcome):
     return ("" if outcome["passed"] else "**failed** ") + numbers + covered
 
 
-def planted_faults():
+def planted_faults(modules):
     """The table of planted faults, and why some cannot be seen."""
-    modules = json.loads(mutants.SUMMARY.read_text())
-    numbers = {name: (each["planted"], each["seen"], sum(each["why"].values())) for name, each in modules.items()}
+    numbers = {name: (each["planted"], each["seen"], each["explained"]) for name, each in modules.items()}
     lines = ["| module | planted | seen | share | explained |", "|---|---:|---:|---:|---:|"]
     for name, (planted, seen, explained) in (numbers | {"all": [sum(column) for column in zip(*numbers.values())]}).items():
         lines.append(f"| {name} | {planted} | {seen} | {seen / planted:.1%} | {explained} |")
@@ -104,23 +104,32 @@ def planted_faults():
     return "\n".join(lines), "\n".join(f"- {why} ({', '.join(sorted(where))})" for why, where in reasons.items())
 
 
-def main():
-    KEPT.mkdir(parents=True, exist_ok=True)
-    for check in sys.argv[1:] or CHECKS:
-        if not (KEPT / f"{check}.json").exists():
-            run(check)
-    outcomes = {check: json.loads((KEPT / f"{check}.json").read_text()) for check in CHECKS if (KEPT / f"{check}.json").exists()}
+def page(outcomes):
+    """report.md, from what is kept."""
     rows = [
-        f"| `make {check}` | {CHECKS[check]} | {result(found)} | {found['minutes']:.1f} | {found['date']} |"
-        for check, found in outcomes.items()
+        f"| `make {check}` | {shows} | {result(found)} | {found['minutes']:.1f} | {found['date']} |"
+        if (found := outcomes.get(check))
+        else f"| `make {check}` | {shows} | not run | | |"
+        for check, shows in CHECKS.items()
     ]
-    rows += [f"| `make {check}` | {shows} | not run for this report | | |" for check, shows in CHECKS.items() if check not in outcomes]
-    table, reasons = planted_faults()
+    table, reasons = planted_faults(outcomes["test-mutants"]["faults"])
     parts = {"CHECKS": "\n".join(rows), "MACHINE": "; ".join(sorted({found["machine"] for found in outcomes.values()}))}
-    page = (ROOT / "tools" / "report_page.md").read_text(encoding="utf-8")
-    for name, text in (parts | {"MUTANTS": table, "REASONS": reasons}).items():
-        page = page.replace("{" + name + "}", text)
-    (ROOT / "report.md").write_text(page, encoding="utf-8")
+    text = (ROOT / "tools" / "report_page.md").read_text(encoding="utf-8")
+    for name, part in (parts | {"MUTANTS": table, "REASONS": reasons}).items():
+        text = text.replace("{" + name + "}", part)
+    return text
+
+
+def main():
+    LOGS.mkdir(parents=True, exist_ok=True)
+    outcomes = json.loads(KEPT.read_text(encoding="utf-8"))
+    for check in sys.argv[1:] or CHECKS:
+        if outcomes.get(check, {}).get("commit") != git("rev-parse", "--short", "HEAD"):
+            outcomes[check] = run(check)
+            if check == "test-mutants":
+                outcomes[check]["faults"] = json.loads(mutants.SUMMARY.read_text())
+            KEPT.write_text(json.dumps(outcomes, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    (ROOT / "report.md").write_text(page(outcomes), encoding="utf-8")
     sys.exit(bool(set(CHECKS) - set(outcomes)) or not all(found["passed"] or found["unanswered"] for found in outcomes.values()))
 
 
