@@ -7,7 +7,7 @@ import re
 
 import matplotlib
 import pytest
-from exercises import HIDDEN, REGION, exercises, kind, names, read, run, stubbed, tagged, wrong_answers
+from exercises import HIDDEN, REGION, defines, exercises, kind, names, read, run, stubbed, tagged, wrong_answers
 
 matplotlib.use("Agg")
 
@@ -26,13 +26,12 @@ each_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=str)
 
 
 def coded_answers(exercise):
-    """The answer cells that define something; the others are experiments, whose output no check reads."""
-    return [c for c in exercise.of_kind("answer") if re.search(r"^(def|class) ", c.source, re.MULTILINE)]
+    return [cell for cell in exercise.of_kind("answer") if defines(cell)]
 
 
 def without_experiments(exercise):
-    """The answer cells that only print: no check reads them, and what they print is compared where the notebook runs whole."""
-    return {cell.id: "" for cell in exercise.of_kind("answer") if cell not in coded_answers(exercise)}
+    """No experiment: what it prints is compared where the notebook runs whole."""
+    return {cell.id: "" for cell in exercise.of_kind("answer") if not defines(cell)}
 
 
 def graded(exercise):

@@ -43,6 +43,11 @@ def kind(cell):
     return kinds[bool(about.get("grade")), bool(about.get("solution"))]
 
 
+def defines(answer):
+    """Whether an answer cell defines something. One that does not is an experiment: slow, and no check reads what it prints."""
+    return re.search(r"^(def|class) ", answer.source, re.MULTILINE) is not None
+
+
 @dataclass
 class Exercise:
     notebook: str

@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 import nbformat
-from exercises import kind, run, wrong_answers
+from exercises import defines, kind, run, wrong_answers
 from nbgrader.preprocessors import Execute
 from traitlets import Integer, Unicode
 
@@ -69,8 +69,7 @@ def probes(source):
     for cells in parts(source).values():
         tests = [cell for cell in cells if kind(cell) == "tests"]
         given = [cell for cell in cells if kind(cell) == "locked" and cell.cell_type == "code"]
-        # An answer that defines nothing is an experiment: slow, and no check reads it.
-        answers = [c for c in cells if kind(c) == "answer" and ("def " in c.source or "class " in c.source)]
+        answers = [cell for cell in cells if kind(cell) == "answer" and defines(cell)]
 
         def program(test, replaced=None, setting=(*given, *answers)):
             texts = [(replaced or {}).get(cell.id, cell.source) for cell in (*setting, test)]
