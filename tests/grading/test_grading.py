@@ -36,6 +36,14 @@ def grade(course, name, folder, *more):
         return {row["student"]: row for row in csv.DictReader(file)}
 
 
+def reset(course, setting, other):
+    """Change a line of the course's settings."""
+    path = course / "nbgrader_config.py"
+    text = path.read_text(encoding="utf-8")
+    assert text.count(f".{setting}\n") == 1
+    path.write_text(text.replace(f".{setting}\n", f".{other}\n"), encoding="utf-8")
+
+
 def points(source, *kinds):
     return sum(cell.metadata.nbgrader.points for cell in source.cells if kind(cell) in kinds)
 
@@ -47,6 +55,10 @@ def points(source, *kinds):
 def everything(tmp_path_factory):
     """An assignment of all exercises that can be graded, with a full and an untouched submission, graded."""
     course = tmp_path_factory.mktemp("everything")
+    assignment.course_config(course)
+    # Fifty exercises in one: on a slow machine they take longer than an assignment may.
+    reset(course, "timeout = 20", "timeout = 200")
+    reset(course, "submission_timeout = 300", "submission_timeout = 3000")
     pick = " ".join(str(e) for name in names() for e in exercises(name) if e.of_kind("tests", "manual"))
     source, release = make(course, "all", pick)
     hard.write(hard.reference(source), course / "in" / "full.ipynb")
@@ -109,10 +121,7 @@ def test_a_planted_leak_is_found(everything, planted):
 
 def test_no_assignment_is_made_where_the_student_would_see_answers(tmp_path):
     assignment.course_config(tmp_path)
-    settings = tmp_path / "nbgrader_config.py"
-    settings.write_text(
-        settings.read_text().replace("TagRemovePreprocessor.enabled = True", "TagRemovePreprocessor.enabled = False")
-    )
+    reset(tmp_path, "enabled = True", "enabled = False")
     code, said = command("assignment.py", "--course", tmp_path, "--name", "hw", "--pick", "tradeoff:1")
     assert code and "would hold answers" in said and "Traceback" not in said
     assert not list(tmp_path.glob("*/hw")) and not assignment.known(assignment.course_config(tmp_path), "hw")
@@ -155,8 +164,7 @@ def test_what_cannot_be_made_is_refused_in_one_message(taken, name, pick, reason
 def hard_run(tmp_path_factory):
     course = tmp_path_factory.mktemp("hard")
     source, release = make(course, "hw", HARD)
-    settings = course / "nbgrader_config.py"
-    settings.write_text(settings.read_text().replace("timeout = 20", "timeout = 5"))
+    reset(course, "timeout = 20", "timeout = 5")
     full, folder = hard.reference(source), course / "in"
     made = {f"attack {n}": hard.with_cell(full, hard.KEPT, code) for n, (code, _) in enumerate(hard.ATTACKS.values())}
     made |= {
