@@ -1,4 +1,8 @@
-"""Faults of the theme's pages, mended where they are written: what a screen reader would stumble on."""
+"""Faults of the theme's pages, mended where they are written: what a screen reader or a reader's eye would stumble on."""
+
+import re
+
+OPENING, CLOSING = re.compile(r"[(\[“]+$"), re.compile(r"^[.,;:!?)\]’”]+")
 
 
 def mend(page):
@@ -9,3 +13,21 @@ def mend(page):
         del entry["role"]  # deprecated, and a list without list items
     for logo in page.select(".sidebar-primary-item:has(> .navbar-brand)"):
         logo["role"], logo["aria-label"] = "region", "The book"  # all of a page stands in some landmark
+    for formula in page.select(":not(.unbroken) > span.math"):
+        keep_together(page, formula)
+
+
+def keep_together(page, formula):
+    """No line ends between a formula and the bracket before it or the comma after it."""
+    before, after = formula.previous_sibling, formula.next_sibling
+    opening = OPENING.search(before) if isinstance(before, str) else None
+    closing = CLOSING.search(after) if isinstance(after, str) else None
+    if not (opening or closing):
+        return
+    formula.wrap(page.new_tag("span", **{"class": "unbroken"}))
+    if opening:
+        before.replace_with(before[: opening.start()])
+        formula.insert_before(opening[0])
+    if closing:
+        after.replace_with(after[closing.end() :])
+        formula.insert_after(closing[0])

@@ -9,6 +9,7 @@ from pathlib import Path
 import api_pages
 import citations
 import descriptions
+import light_mends
 import light_styles
 import numbering
 import pytest
@@ -164,3 +165,12 @@ def test_faces_of_fonts_without_icons_leave_the_sheet():
     assert light_styles.without_unused_fonts(css, {1}).count("@font-face") == 1
     assert re.search(r"src:url\(icons.woff\)\}$", light_styles.without_unused_fonts(css, {1}))
     assert light_styles.without_unused_fonts(css, set()) == ""
+
+
+def test_a_formula_keeps_its_bracket_and_its_comma_and_nothing_else():
+    page = BeautifulSoup('<p>at (<span class="math">x</span>), <span class="math">y</span> and <span class="math">z</span>.</p>', "html.parser")
+    words = page.get_text()
+    light_mends.mend(page)
+    light_mends.mend(page)  # a page that has been mended stays as it is
+    assert [kept.get_text() for kept in page.select(".unbroken")] == ["(x),", "z."]
+    assert page.get_text() == words
