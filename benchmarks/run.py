@@ -88,6 +88,7 @@ def draw(races):
         for k, value in enumerate(times):
             axes.annotate(f"{value:.0f}" if value >= 20 else f"{value:.1f}", (value, k), (3, 0), textcoords="offset points", va="center", fontsize=8)
         axes.set(title=f"{kind}, {sizes}", xlabel="ms (log)", xscale="log", xlim=(min(times) / 2, max(times) * 2.5))
+        axes.xaxis.set_minor_formatter("")  # the bars say their numbers
     fig.savefig(ROOT / "benchmarks.png", metadata={"Software": None})
 
 

@@ -2,7 +2,7 @@
 
 Each check is a command of the Makefile. Its outcome is kept in report.json with date, commit and machine, and report.md is
 written from that; what it printed lies under _build/report. With names of checks, only these are run, and the others keep the
-outcome that they had. What was kept for the present commit is not run again, so that an interrupted report goes on.
+outcome that they had. What passed on the present commit is not run again, so that an interrupted report goes on.
 """
 
 import json
@@ -124,7 +124,8 @@ def main():
     LOGS.mkdir(parents=True, exist_ok=True)
     outcomes = json.loads(KEPT.read_text(encoding="utf-8"))
     for check in sys.argv[1:] or CHECKS:
-        if outcomes.get(check, {}).get("commit") != git("rev-parse", "--short", "HEAD"):
+        known = outcomes.get(check, {})
+        if not (known.get("passed") and known["commit"] == git("rev-parse", "--short", "HEAD")):
             outcomes[check] = run(check)
             if check == "test-mutants":
                 outcomes[check]["faults"] = json.loads(mutants.SUMMARY.read_text())

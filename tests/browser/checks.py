@@ -8,6 +8,8 @@ from chromium import ALL_IMAGES, READY
 
 BROKEN_IMAGES = "() => [...document.images].filter(i => !i.hidden && !i.naturalWidth).map(i => i.src.slice(0, 80))"
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+CUT = """() => [...document.querySelectorAll('main .math')].filter(e => e.scrollWidth > e.clientWidth + 1
+    && getComputedStyle(e).overflowX == 'hidden').map(e => e.textContent.slice(0, 60))"""
 # A reference that found nothing shows question marks; TeX that MathJax did not understand shows an error.
 UNRESOLVED = """() => [...document.querySelectorAll('mjx-merror, [data-mjx-error]')].map(e => e.textContent)
     .concat([...document.querySelectorAll('main a, main .math')].map(e => e.textContent).filter(t => t.includes('??')))"""
@@ -39,6 +41,7 @@ def page_faults(tab):
     tab.evaluate(ALL_IMAGES)
     faults = [f"image missing: {source}" for source in tab.evaluate(BROKEN_IMAGES)]
     faults += [f"unresolved: {text}" for text in tab.evaluate(UNRESOLVED)]
+    faults += [f"formula cut off: {text}" for text in tab.evaluate(CUT)]
     wider = tab.evaluate(WIDER)
     if wider > 0:
         faults.append(f"scrolls sideways by {wider} px")
