@@ -8,8 +8,11 @@ from chromium import ALL_IMAGES, READY
 
 BROKEN_IMAGES = "() => [...document.images].filter(i => !i.hidden && !i.naturalWidth).map(i => i.src.slice(0, 80))"
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-CUT = """() => [...document.querySelectorAll('main .math')].filter(e => e.scrollWidth > e.clientWidth + 1
-    && getComputedStyle(e).overflowX == 'hidden').map(e => e.textContent.slice(0, 60))"""
+# A formula wider than its place, where neither that nor the formula's own box scrolls.
+CUT = """() => [...document.querySelectorAll('main .math')].filter(e =>
+    ![e, ...e.querySelectorAll('mjx-container')].some(box => ['auto', 'scroll'].includes(getComputedStyle(box).overflowX))
+    && [...e.querySelectorAll('svg, mjx-math')].some(m => m.getBoundingClientRect().right > e.getBoundingClientRect().right + 1))
+    .map(e => e.textContent.slice(0, 60))"""
 # A reference that found nothing shows question marks; TeX that MathJax did not understand shows an error.
 UNRESOLVED = """() => [...document.querySelectorAll('mjx-merror, [data-mjx-error]')].map(e => e.textContent)
     .concat([...document.querySelectorAll('main a, main .math')].map(e => e.textContent).filter(t => t.includes('??')))"""
