@@ -1,8 +1,8 @@
 """Lighthouse on a chapter page, served as a web host would: `make test-lighthouse` prints the scores and holds them.
 
 Speed is measured three times, or until it suffices, five times at most. The best run counts: what else the machine does
-only ever makes a page slower. On a processor slower than those that Lighthouse simulates a phone on, speed is printed and
-not held. Everything else must be right in every run.
+only ever makes a page slower. On a processor slower than those that Lighthouse simulates a phone on, a phone's speed is
+printed and not held. Everything else must be right in every run.
 """
 
 import json
@@ -35,7 +35,8 @@ def scores(url, device):
         for audit in (report["audits"][ref["id"]] for ref in report["categories"][name]["auditRefs"] if ref["weight"])
         if audit["score"] is not None and audit["score"] < 1
     }
-    return {name: round(100 * report["categories"][name]["score"]) for name in NEEDED[device]}, faults, report["environment"]["benchmarkIndex"] >= SLOW
+    found = {name: round(100 * report["categories"][name]["score"]) for name in NEEDED[device]}
+    return found, faults, report["environment"]["benchmarkIndex"] >= SLOW
 
 
 def main():
@@ -48,7 +49,7 @@ def main():
             for name, least in needed.items():
                 found = [score[name] for score, *_ in runs]
                 counts = max(found) if name == "performance" else min(found)
-                held = name != "performance" or any(fast for *_, fast in runs)
+                held = (device, name) != ("mobile", "performance") or any(fast for *_, fast in runs)
                 good = good and (counts >= least or not held)
                 print(f"{device:8} {name:15} {counts:4} of at least {least:3}   runs: {found}{'' if held else '   NOT HELD: a slow processor'}")
             print(f"{device:8} faults: {sorted(set().union(*(faults for _, faults, _ in runs))) or 'none'}")
