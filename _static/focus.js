@@ -1,6 +1,6 @@
 // What scrolls inside itself can be reached from the keyboard, and a pressed button keeps the focus.
 (() => {
-  const scrolls = "mjx-container, pre, figure, .cell_output, .output, .pst-scrollable-table-container, div.math, span.math";
+  const scrolls = "mjx-container, pre, figure, .cell_output, .output, .pst-scrollable-table-container, .math";
   const reach = () =>
     document.querySelectorAll(scrolls).forEach((part) => {
       if (part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).overflowX != "visible") part.tabIndex = 0;
