@@ -19,7 +19,7 @@ IMPORT = re.compile(r"@import\s+(?:url\()?[\"']?([^\"');]+)[\"']?\)?;")
 REFERENCES = "references.html"
 SEARCH = ("searchtools.js", "language_data.js", "searchindex.js")
 UNUSED = ("fontawesome.js", "design-tabs.js")
-KEPT = ("mathjax", "documentation_options.js", *SEARCH)  # served as they are
+KEPT = ("documentation_options.js", *SEARCH)  # served as they are
 
 
 def lighten(app, error):
@@ -98,10 +98,6 @@ def _write_styles(root, sheets, known):
 def _point_to_joined(page, static):
     for preload in page.find_all("link", rel="preload"):
         preload.decompose()
-    if not page.find(class_="math"):
-        for element in page.find_all("script"):
-            if "mathjax" in element.get("src", "") or "window.MathJax" in element.get_text():
-                element.decompose()
     head = page.head
     head.append(page.new_tag("link", rel="stylesheet", href=f"{static}styles.css"))
     head.append(page.new_tag("link", rel="preload", href=f"{static}icons.woff", crossorigin="", **{"as": "font"}))

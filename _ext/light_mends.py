@@ -4,6 +4,13 @@ import re
 
 OPENING, CLOSING = re.compile(r"[(\[“]+$"), re.compile(r"^[.,;:!?)\]’”]+")
 
+PLAIN = ("n", "nn", "p", "w")  # names, marks and blanks in code: Pygments gives them the colour of all text
+# The theme knows at the page's end only whether "auto" is dark, and then has the whole page drawn again.
+THEME = """
+    if (document.documentElement.dataset.mode == "auto")
+      document.documentElement.dataset.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  """
+
 
 def mend(page):
     for head in page.select("table th"):
@@ -13,6 +20,10 @@ def mend(page):
         del entry["role"]  # deprecated, and a list without list items
     for logo in page.select(".sidebar-primary-item:has(> .navbar-brand)"):
         logo["role"], logo["aria-label"] = "region", "The book"  # all of a page stands in some landmark
+    for plain in page.select(",".join(f".highlight span.{name}" for name in PLAIN) + ",.highlight span:empty"):
+        plain.unwrap()  # more than half of a page's elements
+    for script in page.select("script[data-cfasync]"):
+        script.append(THEME)
     for formula in page.select(":not(.unbroken) > span.math"):
         keep_together(page, formula)
 

@@ -5,12 +5,14 @@ import inspect
 import io
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import api_pages
 import citations
 import descriptions
 import light_mends
 import light_styles
+import mathematics
 import numbering
 import pytest
 import terms
@@ -19,6 +21,7 @@ from bs4 import BeautifulSoup
 from docutils import nodes
 from docutils.core import publish_doctree
 from fontTools import ttLib
+from pygments.formatters import HtmlFormatter
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(p.stem for p in (ROOT / "adv_companion").glob("*.py") if not p.stem.startswith("_"))
@@ -174,3 +177,34 @@ def test_a_formula_keeps_its_bracket_and_its_comma_and_nothing_else():
     light_mends.mend(page)  # a page that has been mended stays as it is
     assert [kept.get_text() for kept in page.select(".unbroken")] == ["(x),", "z."]
     assert page.get_text() == words
+
+
+def test_what_carries_the_colour_of_all_text_in_code_needs_no_element_of_its_own():
+    highlight = HtmlFormatter(style="a11y-high-contrast-light").get_style_defs(".highlight")
+    of_all = re.search(r"^\.highlight \{.*?(color: #\w+)", highlight, re.MULTILINE)[1]
+    assert all(f".highlight .{name} {{ {of_all} }}" in highlight for name in light_mends.PLAIN)
+    code = page('<div class="highlight"><pre><span></span><span class="k">def</span><span class="w"> </span><span class="n">f</span></pre></div>')
+    light_mends.mend(code)
+    assert str(code.pre) == '<pre><span class="k">def</span> f</pre>'
+
+
+def test_a_formula_is_set_with_what_a_screen_reader_reads():
+    shown = page(mathematics.typeset(r"\|w\|_1 < \epsilon", True))
+    assert shown.find("mjx-math")["aria-hidden"] == "true"
+    assert shown.select_one("mjx-assistive-mml math").get_text() == "‖w‖1<ϵ"
+
+
+@pytest.mark.parametrize("tex", [r"\(\frac{1\)", r"\(\nosuchmacro\)", r"\[x_1_2\]"])
+def test_tex_that_cannot_be_set_is_a_warning(tex, monkeypatch):
+    warned = []
+    monkeypatch.setattr(mathematics.logger, "warning", lambda text, *values, location: warned.append(text % values))
+    node, translator = nodes.math(), SimpleNamespace(body=["before"])
+
+    def of_sphinx(translator, node):
+        translator.body.append(tex)
+        raise nodes.SkipNode
+
+    with pytest.raises(nodes.SkipNode):
+        mathematics.visit(of_sphinx, translator, node)
+    assert translator.body[0] == "before"
+    assert len(warned) == 1 and tex in warned[0]

@@ -9,8 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-# JavaScript: the page is there, its formulas set; and all of its pictures, those that wait to be near included.
-READY = "() => document.readyState == 'complete' && (!window.MathJax || MathJax.startup?.promise?.then(() => true))"
+# JavaScript: all pictures of a page are there, those that wait to be near included.
 ALL_IMAGES = """() => Promise.all([...document.images].map(image => {
     image.loading = 'eager';
     return image.decode().catch(() => {});

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import yaml
-from chromium import ALL_IMAGES, CHROMIUM, READY, launched, served
+from chromium import ALL_IMAGES, CHROMIUM, launched, served
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import ArrayObject, NameObject
 
@@ -31,7 +31,6 @@ def printed(base, pages):
         for page in pages:
             tab = browser.new_page()
             tab.goto(urljoin(base, page + ".html"))
-            tab.wait_for_function(READY)
             tab.evaluate(ALL_IMAGES)
             margins = dict.fromkeys(("top", "bottom", "left", "right"), "18mm")
             title = tab.locator("h1").first.inner_text().strip("# \n")

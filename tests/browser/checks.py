@@ -4,7 +4,7 @@ from urllib.parse import urldefrag, urljoin, urlparse
 
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from chromium import ALL_IMAGES, READY
+from chromium import ALL_IMAGES
 
 BROKEN_IMAGES = "() => [...document.images].filter(i => !i.hidden && !i.naturalWidth).map(i => i.src.slice(0, 80))"
 WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -13,9 +13,9 @@ CUT = """() => [...document.querySelectorAll('main .math')].filter(e =>
     ![e, ...e.querySelectorAll('mjx-container')].some(box => ['auto', 'scroll'].includes(getComputedStyle(box).overflowX))
     && [...e.querySelectorAll('svg, mjx-math')].some(m => m.getBoundingClientRect().right > e.getBoundingClientRect().right + 1))
     .map(e => e.textContent.slice(0, 60))"""
-# A reference that found nothing shows question marks; TeX that MathJax did not understand shows an error.
-UNRESOLVED = """() => [...document.querySelectorAll('mjx-merror, [data-mjx-error]')].map(e => e.textContent)
-    .concat([...document.querySelectorAll('main a, main .math')].map(e => e.textContent).filter(t => t.includes('??')))"""
+# A reference that found nothing shows question marks, a formula that was not set its TeX.
+UNRESOLVED = r"""() => [...document.querySelectorAll('main a')].map(e => e.textContent).filter(t => t.includes('??'))
+    .concat([...document.querySelectorAll('.math')].map(e => e.textContent).filter(t => /\?\?|\\/.test(t)))"""
 
 
 def watch(tab, host):
@@ -32,11 +32,6 @@ def watch(tab, host):
 
     tab.on("request", asked)
     return faults
-
-
-def open_page(tab, url):
-    tab.goto(url, wait_until="load")
-    tab.wait_for_function(READY)
 
 
 def page_faults(tab):

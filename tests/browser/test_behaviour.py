@@ -16,12 +16,18 @@ WHEN_PAINTED = """(() => {
         ? requestAnimationFrame(() => { window.sliderPainted = performance.now(); }) : requestAnimationFrame(look);
     requestAnimationFrame(look);
 })()"""
+# How many things scroll sideways, and how many of them the keyboard does not reach.
+SCROLLING = """() => {
+    const wide = [...document.querySelectorAll('main .math, main mjx-container, main pre')].filter(e => e.getClientRects().length
+        && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX != 'visible');
+    return [wide.length, wide.filter(e => e.tabIndex != 0).length];
+}"""
 VISIBLE = "e => e.getClientRects().length > 0"
 
 
 @pytest.mark.parametrize("address", CHAPTERS)
 def test_a_slider_moves_by_arrow_keys_and_says_its_value(address, site, tab):
-    checks.open_page(tab, site + address)
+    tab.goto(site + address)
     slider = tab.locator("figure .slider").first
     control, said = slider.locator("input[type=range]"), slider.locator("output")
     control.focus()
@@ -48,7 +54,7 @@ def test_a_page_is_light_and_its_slider_there_within_a_second(address, site, bro
         context = browser.new_context(viewport={"width": 1280, "height": 900})
         tab = context.new_page()
         tab.add_init_script(WHEN_PAINTED)
-        checks.open_page(tab, site + address)
+        tab.goto(site + address)
         tab.evaluate(ALL_IMAGES)
         usable.append(tab.evaluate("() => window.sliderPainted"))
         weight = tab.evaluate(SIZES)
@@ -58,7 +64,7 @@ def test_a_page_is_light_and_its_slider_there_within_a_second(address, site, bro
 
 
 def test_a_search_for_danskin_finds_its_page(site, tab):
-    checks.open_page(tab, site + "index.html")
+    tab.goto(site + "index.html")
     tab.keyboard.press("Control+k")
     tab.keyboard.type("Danskin")
     tab.keyboard.press("Enter")
@@ -68,7 +74,7 @@ def test_a_search_for_danskin_finds_its_page(site, tab):
 
 
 def test_a_solution_opens_from_the_keyboard(site, tab):
-    checks.open_page(tab, site + "exercises/tradeoff/tradeoff.html")
+    tab.goto(site + "exercises/tradeoff/tradeoff.html")
     solution = tab.locator(".solution.dropdown, .admonition.dropdown").first
     text = solution.locator("section p, section li").first
     assert not text.is_visible()
@@ -77,8 +83,21 @@ def test_a_solution_opens_from_the_keyboard(site, tab):
     text.wait_for(state="visible")
 
 
+def test_what_scrolls_in_an_opened_solution_can_be_reached(site, tab):
+    tab.set_viewport_size({"width": 375, "height": 900})
+    tab.goto(site + "exercises/smoothing/smoothing.html")
+    tab.wait_for_timeout(500)
+    closed, out_of_reach = tab.evaluate(SCROLLING)
+    assert out_of_reach == 0
+    for button in tab.locator("button.toggle-button").all():
+        button.click()
+    tab.wait_for_timeout(500)
+    opened, out_of_reach = tab.evaluate(SCROLLING)
+    assert opened > closed > 0 and out_of_reach == 0
+
+
 def test_the_download_button_gives_a_notebook_that_runs(site, tab, tmp_path):
-    checks.open_page(tab, site + "chapters/02_fgsm_holder.html")
+    tab.goto(site + "chapters/02_fgsm_holder.html")
     link = tab.locator("a.btn-download-source-button")
     with tab.expect_download() as waiting:
         link.evaluate("a => { a.setAttribute('download', ''); a.removeAttribute('target'); a.click(); }")
@@ -89,7 +108,7 @@ def test_the_download_button_gives_a_notebook_that_runs(site, tab, tmp_path):
 
 
 def test_the_theme_can_be_switched_from_the_keyboard(site, tab):
-    checks.open_page(tab, site + "index.html")
+    tab.goto(site + "index.html")
     button, modes = tab.locator("button.theme-switch-button:visible").first, set()
     button.focus()
     for _ in range(3):

@@ -15,6 +15,7 @@ FAULTS = {
     "a picture without words": ('<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">', "axe image-alt"),
     "grey on grey": ('<p style="color:#999;background:#888">words</p>', "axe color-contrast"),
     "a page too wide": ('<div style="width:3000px">wide</div>', "scrolls sideways"),
+    "a formula not set": (r'<p class="math">\(x\)</p>', "unresolved"),
     "a formula cut off": ('<p class="math" style="width:9px;overflow:hidden"><svg width="99" height="9"></svg></p>', "formula cut off"),
     "a reference to no equation": ('<p><a href="#a">Equation (??)</a><span id="a">a</span></p>', "unresolved"),
 }

@@ -15,7 +15,7 @@ def test_page(address, view, site, browser, request):
     try:
         tab = context.new_page()
         faults = checks.watch(tab, site)
-        checks.open_page(tab, site + address)
+        tab.goto(site + address)
         faults += checks.page_faults(tab)
         if request.config.getoption("--matrix"):
             # Its twenty thousand coloured words would take half a minute; listings are looked at on all other pages.
