@@ -190,7 +190,7 @@ record-peers: $(met)  ## run the page on your own model and keep its outputs
 	$(beside) tools/record.py beyond/own_model.ipynb
 
 bench: $(met)  ## measure speed beside other libraries, and write benchmarks.md (minutes, on a quiet machine)
-	$(beside) benchmarks/run.py
+	PYTHONPATH=tools $(beside) benchmarks/run.py
 
 test-lite: $(installed)  ## the notebooks' browser edition: its imports, its kernel in Chromium, each notebook opened
 	cd lite && npm ci --silent --no-audit --no-fund

@@ -7,20 +7,19 @@ machine. The minimum is what the code can do; the median is what to expect here.
 import datetime
 import json
 import os
-import platform
 import random
 import statistics
 import subprocess
 import sys
 import time
 import tracemalloc
-from importlib.metadata import version
 from pathlib import Path
 
 import contenders
 import matplotlib.pyplot as plt
 import numpy as np
 from imagenet import seconds_per_answer
+from machine import machine
 
 from adv_companion import plotting
 from adv_companion.attacks import pgd
@@ -138,19 +137,13 @@ def peaks(smooth, x):
     return ", ".join(f"n = {n}: {megabytes:.1f} MB" for n, megabytes in found.items())
 
 
-def machine():
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
-    names = ("numpy", "torch", "foolbox", "torchattacks", "adversarial-robustness-toolbox")
-    versions = [f"{name} {version(name)}" for name in names]
-    return f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, {', '.join(versions)}"
-
-
 def main():
     plotting.use_style()
     groups = {"PGD": [n for n in NAMES if n.startswith("pgd")], "certify": [n for n in NAMES if n.startswith("certify")]}
     races = {(kind, sizes): race(names, sizes, *turns) for kind, names in groups.items() for sizes, turns in SIZES.items()}
     text = [(ROOT / "benchmarks" / "head.md").read_text(encoding="utf-8").strip()]
-    text.append(f"Measured on {datetime.date.today()}: {machine()}. Two threads each.")
+    with_what = machine("numpy", "torch", "foolbox", "torchattacks", "adversarial-robustness-toolbox")
+    text.append(f"Measured on {datetime.date.today()}: {with_what}. Two threads each.")
     text.append("```{figure} benchmarks.png\n:name: fig-benchmarks\n:alt: Bars of the least time of each contender, in four panels: "
                 "PGD and certification, on a small and a large network. The numbers are in the tables below.\n\n"
                 "The least time of each contender, on a logarithmic scale.\n```")  # fmt: skip

@@ -6,17 +6,15 @@ outcome that they had. What passed on the present commit is not run again, so th
 """
 
 import json
-import os
-import platform
 import re
 import subprocess
 import sys
 import time
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 
 import mutants
+from machine import machine
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "report.json"
@@ -48,13 +46,6 @@ def git(*arguments):
     return subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def machine():
-    """The processor and the versions of what computes."""
-    names = (line.split(":")[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8") if line.startswith("model name"))
-    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "hypothesis", "pytest"))
-    return f"{next(names, platform.machine())}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}"
-
-
 def run(check):
     """Run a check and return its outcome; what it prints goes to a file."""
     begin = time.monotonic()
@@ -69,7 +60,7 @@ def run(check):
         "minutes": round((time.monotonic() - begin) / 60, 2),
         "date": date.today().isoformat(),
         "commit": git("rev-parse", "--short", "HEAD"),
-        "machine": machine(),
+        "machine": machine("numpy", "scipy", "hypothesis", "pytest"),
     }
     print(f"{check:18} {'passed' if code == 0 else 'FAILED'} {outcome['minutes']:5.1f} min  {outcome['counts']}", flush=True)
     return outcome
