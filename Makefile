@@ -139,7 +139,7 @@ test-browser: test-book  ## every page light and dark, wide and narrow, and what
 	$(BROWSER) tests/browser --matrix
 	@$(MAKE) --no-print-directory test-lighthouse
 
-test-lighthouse: $(installed)  ## speed, accessibility and search scores of a page of the book that make test-book built
+test-lighthouse: $(installed)  ## speed, accessibility and search scores of the pages that make test-book built; run it alone
 	cd tests/browser/lighthouse && npm ci --silent --no-audit --no-fund
 	PYTHONPATH=tools $(bin)/python tests/browser/lighthouse.py
 

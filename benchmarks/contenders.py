@@ -1,7 +1,8 @@
-"""Who runs: the same weights, the same points, one task. Each contender is a function without arguments that returns a result.
+"""Who runs: the same weights, the same points, one task. Each contender is a function without arguments that returns what it found.
 
 As a program it is one contender in a process of its own: it prints how much memory a run takes, then runs as often as each
-line says that it reads, and prints the seconds of each run and the result. `run.py` starts one for each, and lets them run in turn.
+line says that it reads, and prints the seconds of each run and, judged when the clock has stopped, what the last one found. `run.py`
+starts one for each, and lets them run in turn.
 """
 
 import json
@@ -64,7 +65,6 @@ def pgd_floor(layers, x, y, eps):
             grad = active
             for (weight, _), before, out in zip(layers[::-1], hidden[::-1], backs[::-1]):
                 grad = np.matmul(grad, weight.T, out=out)
-        return [0.0, True]
 
     outs = [np.empty((len(x), weight.shape[1]), np.float32) for weight, _ in layers]
     backs = [np.empty((len(x), weight.shape[0]), np.float32) for weight, _ in layers]
@@ -75,7 +75,7 @@ def pgd_ours(layers, x, y, eps):
     from adv_companion.attacks import pgd
 
     model = ours(layers)
-    return lambda: left(layers, x, y, pgd(model, x, y, eps, steps=STEPS, bounds=(0, 1)))
+    return lambda: pgd(model, x, y, eps, steps=STEPS, bounds=(0, 1))
 
 
 def pgd_ours_torch(layers, x, y, eps):
@@ -85,7 +85,7 @@ def pgd_ours_torch(layers, x, y, eps):
     from adv_companion.pytorch import TorchModel
 
     model, points, labels = TorchModel(torch_module(layers)), torch.tensor(x), torch.tensor(y)
-    return lambda: left(layers, x, y, pgd(model, points, labels, eps, steps=STEPS, bounds=(0, 1)).numpy())
+    return lambda: pgd(model, points, labels, eps, steps=STEPS, bounds=(0, 1))
 
 
 def pgd_torch(layers, x, y, eps):
@@ -102,7 +102,7 @@ def pgd_torch(layers, x, y, eps):
             with torch.no_grad():
                 z = points + (z + size * gradient.sign() - points).clamp(-eps, eps)
                 z = z.clamp(0, 1)
-        return left(layers, x, y, z.numpy())
+        return z
 
     return run
 
@@ -113,7 +113,7 @@ def pgd_torchattacks(layers, x, y, eps):
 
     module, points, labels = torch_module(layers), torch.tensor(x), torch.tensor(y)
     attack = torchattacks.PGD(module, eps=eps, alpha=2.5 * eps / STEPS, steps=STEPS)
-    return lambda: left(layers, x, y, attack(points, labels).detach().numpy())
+    return lambda: attack(points, labels).detach()
 
 
 def pgd_foolbox(layers, x, y, eps):
@@ -123,7 +123,7 @@ def pgd_foolbox(layers, x, y, eps):
     model = foolbox.PyTorchModel(torch_module(layers), bounds=(0, 1))
     points, labels = torch.tensor(x), torch.tensor(y)
     attack = foolbox.attacks.LinfPGD(rel_stepsize=2.5 / STEPS, steps=STEPS)
-    return lambda: left(layers, x, y, attack(model, points, labels, epsilons=eps)[1].detach().numpy())
+    return lambda: attack(model, points, labels, epsilons=eps)[1].detach()
 
 
 def pgd_art(layers, x, y, eps):
@@ -136,7 +136,7 @@ def pgd_art(layers, x, y, eps):
     model = PyTorchClassifier(module, loss=torch.nn.CrossEntropyLoss(), **shape)
     options = {"eps": eps, "eps_step": 2.5 * eps / STEPS, "max_iter": STEPS, "num_random_init": 1}
     attack = ProjectedGradientDescent(model, **options, batch_size=len(x), verbose=False)
-    return lambda: left(layers, x, y, attack.generate(x, y))
+    return lambda: attack.generate(x, y)
 
 
 # Certification of 50 points with n = 10 000 votes.
@@ -144,8 +144,9 @@ def pgd_art(layers, x, y, eps):
 POINTS, VOTES, FIRST = 50, 10_000, 100
 
 
-def seen(classes, radii):
-    classes, radii = np.asarray(classes), np.asarray(radii)
+def seen(layers, x, y, certified):
+    """A result that can be compared: how many points are certified, and the mean radius."""
+    classes, radii = (np.asarray(part) for part in certified)
     return [int((classes >= 0).sum()), round(float(np.where(classes >= 0, radii, 0).mean()), 4)]
 
 
@@ -157,7 +158,6 @@ def certify_floor(layers, x, y):
             active = noise
             for weight, _ in layers:
                 active = active @ weight
-        return [0, 0.0]
 
     return run
 
@@ -167,7 +167,7 @@ def certify_ours(layers, x, y, n_jobs=2):
 
     smooth = SmoothedClassifier(ours(layers), SIGMA, layers[-1][0].shape[1])
     rng = np.random.default_rng(0)
-    return lambda: seen(*smooth.certify(x[:POINTS], FIRST, VOTES, ALPHA, rng, n_jobs=n_jobs))
+    return lambda: smooth.certify(x[:POINTS], FIRST, VOTES, ALPHA, rng, n_jobs=n_jobs)
 
 
 def certify_torch(layers, x, y):
@@ -193,7 +193,7 @@ def certify_torch(layers, x, y):
             count = votes(point, VOTES)[label]
             p = beta.ppf(ALPHA, count, VOTES - count + 1)
             found.append((label, SIGMA * norm.ppf(p)) if p > 0.5 else (-1, 0.0))
-        return seen(*zip(*found))
+        return tuple(zip(*found))
 
     return run
 
@@ -207,7 +207,7 @@ def certify_art(layers, x, y):
         torch_module(layers), loss=torch.nn.CrossEntropyLoss(), input_shape=(x.shape[1],), nb_classes=classes,
         sample_size=FIRST, scale=SIGMA, alpha=ALPHA, device_type="cpu",
     )  # fmt: skip
-    return lambda: seen(*model.certify(x[:POINTS], n=VOTES, batch_size=1000))
+    return lambda: model.certify(x[:POINTS], n=VOTES, batch_size=1000)
 
 
 def memory(what):
@@ -234,9 +234,10 @@ def main():
         seconds = []
         for _ in range(int(line)):
             start = time.perf_counter()
-            result = run()
+            found = run()
             seconds.append(time.perf_counter() - start)
-        print(json.dumps([seconds, result]), flush=True)
+        judge = left if name.startswith("pgd") else seen
+        print(json.dumps([seconds, [] if name.endswith("floor") else judge(layers, x, y, found)]), flush=True)
 
 
 if __name__ == "__main__":
