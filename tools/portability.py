@@ -91,10 +91,13 @@ def main(command):
         if lacking:
             print(f"{name:24} not run: this machine has no {' or '.join(sorted(lacking))}", flush=True)
             continue
+        if outcomes and all(native[key] == value for key, value in expected.items()):
+            print(f"{name:24} as above: this machine does so by itself", flush=True)
+            continue
         good, words = check(command, variables, expected)
         print(f"{name:24} {words}", flush=True)
         outcomes.append(good)
-    print(f"{sum(outcomes)} of {len(outcomes)} settings passed, {len(SETTINGS) - len(outcomes)} cannot run here")
+    print(f"{sum(outcomes)} of {len(outcomes)} settings passed, {len(SETTINGS) - len(outcomes)} cannot or need not run here")
     return 0 if outcomes and all(outcomes) else 1
 
 
