@@ -23,7 +23,7 @@ def mend(page):
     for plain in page.select(",".join(f".highlight span.{name}" for name in PLAIN) + ",.highlight span:empty"):
         plain.unwrap()  # more than half of a page's elements
     for script in page.select("script[data-cfasync]"):
-        script.append(THEME)
+        script.string = script.string.removesuffix(THEME) + THEME
     for formula in page.select(":not(.unbroken) > span.math"):
         keep_together(page, formula)
 

@@ -48,10 +48,10 @@ def mathjax():
 @cache
 def engine():
     """A JavaScript engine with MathJax in it."""
-    context = MiniRacer()
+    context, folder = MiniRacer(), mathjax()
     context.eval(SET_UP)
     for part in PARTS:
-        context.eval((mathjax() / f"{part}.js").read_text(encoding="utf-8"))
+        context.eval((folder / f"{part}.js").read_text(encoding="utf-8"))
     context.eval(FUNCTIONS)
     return context
 

@@ -179,6 +179,13 @@ def test_a_formula_keeps_its_bracket_and_its_comma_and_nothing_else():
     assert page.get_text() == words
 
 
+def test_the_theme_is_known_before_the_page_is_drawn_and_said_once():
+    page = BeautifulSoup('<script data-cfasync="false">first;</script>', "html.parser")
+    light_mends.mend(page)
+    light_mends.mend(page)
+    assert page.script.string == f"first;{light_mends.THEME}"
+
+
 def test_what_carries_the_colour_of_all_text_in_code_needs_no_element_of_its_own():
     highlight = HtmlFormatter(style="a11y-high-contrast-light").get_style_defs(".highlight")
     of_all = re.search(r"^\.highlight \{.*?(color: #\w+)", highlight, re.MULTILINE)[1]

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 BOOK = ROOT / "_build" / "test" / "_build" / "html"
 SHOTS = ROOT / "_build" / "browser"
 PAGES = sorted(p.relative_to(BOOK).as_posix() for p in BOOK.rglob("*.html") if not {"_static", "lite"} & set(p.parts))
+CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
 
 
 class Compressed(Quiet):

@@ -4,10 +4,9 @@ import checks
 import nbformat
 import pytest
 from chromium import ALL_IMAGES
-from conftest import BOOK, PAGES
+from conftest import BOOK, CHAPTERS
 from nbclient import NotebookClient
 
-CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
 SIZES = """() => performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))
     .reduce((sum, entry) => sum + entry.transferSize, 0)"""
 # How many things scroll sideways, and how many of them the keyboard does not reach.
