@@ -10,11 +10,14 @@ from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
-from array_api_compat import array_namespace, is_numpy_array
+from array_api_compat import array_namespace, device, is_numpy_array
 from joblib import delayed
 
 from adv_companion import _checks, _parallel
 from adv_companion.norms import box_around, dual_exponent, dual_norm, linear_maximizer, nearest, sample_ball, steepest
+
+BLOCK, ROWS = 2**18, 128
+"""Where workers share a NumPy batch in ``pgd``, each task has at most so many numbers but, if need be, so many rows."""
 
 
 def fgsm(model, x, y, eps, p=math.inf, bounds=None):
@@ -53,12 +56,14 @@ def pgd(
     units of ``x``, None for 2.5 * eps / steps; ``restarts`` >= 1, more than one only with ``random_start`` (uniform in
     the ball, then projected; for p = 1 a handicap, as it moves all features and a step moves one back); ``bounds`` as
     for ``fgsm``; ``rng`` a ``numpy.random.Generator``, None for one with seed 0, so that a call can be repeated;
-    ``n_jobs`` restarts at once, as joblib counts them, with the same result; ``progress`` True for a bar.
-    Returns the attacked inputs ``(n, d)``; ``x`` stays as it is. A restart costs ``steps`` gradients and one loss.
+    ``n_jobs`` None, or how many workers, as joblib counts them, share out the restarts and, in blocks of a size that does
+    not depend on their number, the rows of a NumPy ``x``; ``progress`` True for a bar.
+    Returns the attacked inputs ``(n, d)``; ``x`` stays as it is. A restart costs ``steps`` gradients and two losses.
     Raises ValueError where an argument is none of these. Section 62.1.2; Madry et al. (2018).
     """
     _checks.model("model", model, "loss", "loss_and_input_grad")
     x = _checks.floats("x", x, ndim=2, tensors=True)
+    y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max, tensors=True)
     eps, _ = _checks.real("eps", eps, low=0), dual_exponent(p)
     random_start, targeted = _checks.flag("random_start", random_start), _checks.flag("targeted", targeted)
     steps = _checks.count("steps", steps, low=1)
@@ -69,19 +74,44 @@ def pgd(
     low, high = _checks.box("bounds", bounds, "x", x)
     rng = np.random.default_rng(0) if rng is None else _checks.generator("rng", rng)
     size = (-1 if targeted else 1) * (step_size or 2.5 * eps / steps)
-    best = _Best(x, math.copysign(1, size) * model.loss(x, y))
-    climb = partial(_climb, model, x, y, eps, p, steps, size, random_start, low, high, best.loss)
-    tasks = map(delayed(climb), rng.spawn(restarts))
-    for points, loss in _parallel.results(tasks, restarts, "restarts", n_jobs, progress):
-        best.see(points, loss)
-    return best.points()
+    climb, blocks = delayed(partial(_climb, model, eps, p, steps, size, low, high)), _blocks(x, n_jobs)
+    start, streams = partial(_start, eps, p, random_start), rng.spawn(restarts)
+    tasks = (climb(x[rows], y[rows], start(x[rows], stream)) for rows in blocks for stream in streams)
+    highest = {}
+    for k, walk in enumerate(_parallel.results(tasks, len(blocks) * restarts, "walks", n_jobs, progress)):
+        block = k // restarts
+        highest[block] = _higher(highest[block], walk) if block in highest else walk
+    return array_namespace(x).concat([points for points, _ in highest.values()])
 
 
-def _climb(model, x, y, eps, p, steps, size, random_start, low, high, clean_loss, rng):
-    """One restart of ``pgd``: the best point seen in each row, and the losses there. A negative ``size`` descends."""
-    xp, uphill, onto = array_namespace(x), math.copysign(1, size), _projection(x, eps, p, low, high)
-    z = onto(x + sample_ball(*x.shape, eps, p, rng, like=x)) if random_start else xp.asarray(x, copy=True)
-    best, spare, labelled = _Best(x, clean_loss), xp.empty_like(x), _for_labels(model, y)
+def _blocks(x, n_jobs):
+    """The rows of ``x`` in one slice or, where several workers may share a NumPy array, in 2, 4, 8 ... equal ones."""
+    blocks = 1
+    while n_jobs is not None and is_numpy_array(x) and x.size > blocks * BLOCK and len(x) >= 2 * blocks * ROWS:
+        blocks *= 2
+    return [slice(k * len(x) // blocks, (k + 1) * len(x) // blocks) for k in range(blocks)]
+
+
+def _start(eps, p, random, x, rng):
+    """Where a walk starts: somewhere in the ball if ``random``, else at ``x``."""
+    return x + sample_ball(*x.shape, eps, p, rng, like=x) if random else x
+
+
+def _higher(walk, other):
+    """Of two walks (points, losses), in each row the one of the higher loss."""
+    xp, better = array_namespace(walk[0]), other[1] > walk[1]
+    return xp.where(better[:, None], other[0], walk[0]), xp.where(better, other[1], walk[1])
+
+
+def _climb(model, eps, p, steps, size, low, high, x, y, start):
+    """One walk of ``pgd``: the best point seen in each row, and the losses there. A negative ``size`` descends."""
+    xp, uphill, labelled = array_namespace(x), math.copysign(1, size), _for_labels(model, y)
+    # In one block, since malloc keeps up to twice the largest that was freed at hand, and fresh memory is slow.
+    z, spare, *room = xp.empty((6, *x.shape), dtype=x.dtype, device=device(x))
+    onto = _projection(x, eps, p, low, high, room)
+    best = _Best(x, uphill * labelled.loss(x), room[-1])
+    z[...] = start
+    z = onto(z)
     for _ in range(steps):
         loss, gradient = labelled.loss_and_input_grad(z)
         best.see(z, uphill * loss)
@@ -107,25 +137,25 @@ def _for_labels(model, y):
     return SimpleNamespace(**given)
 
 
-def _projection(x, eps, p, low, high):
-    """``project`` around ``x`` as a function of the point alone, which it may write on."""
+def _projection(x, eps, p, low, high, room):
+    """``project`` around ``x`` as a function of the point alone, which it may write on; ``room`` is for p = inf."""
     if p != math.inf:
         return lambda u: nearest(u, x, eps, p, low, high)
-    xp, (lower, upper) = array_namespace(x), box_around(x, eps, low, high)  # ball and box in one, for all steps
+    xp, (lower, upper) = array_namespace(x), box_around(x, eps, low, high, room)  # ball and box in one, for all steps
     return lambda u: xp.minimum(xp.maximum(u, lower, out=u), upper, out=u)
 
 
 def _times_sign(size, gradient, out):
-    """size * sign(gradient), in ``out`` for NumPy."""
-    if not is_numpy_array(gradient) or gradient.dtype != out.dtype:
-        xp = array_namespace(out)
+    """size * sign(gradient), in ``out`` where that is of the same precision."""
+    xp = array_namespace(out)
+    if gradient.dtype != out.dtype:
         return size * xp.astype(xp.sign(gradient), out.dtype)
-    # Out of range and clipped, so that all but zero ends at +-size: np.sign takes three times as long.
-    huge = 1 / np.finfo(out.dtype).smallest_normal
+    # Out of range and clipped, so that all but zero ends at +-size, and NaN at NaN: sign takes longer.
+    huge, clip = 1 / float(xp.finfo(out.dtype).smallest_normal), np.clip if is_numpy_array(out) else xp.clip
     with np.errstate(over="ignore"):
-        np.multiply(gradient, math.copysign(huge, size), out=out)
-        np.multiply(out, huge, out=out)  # twice, for the sake of subnormal numbers
-    return np.clip(out, -abs(size), abs(size), out=out)
+        xp.multiply(gradient, math.copysign(huge, size), out=out)
+        out *= huge  # twice, for the sake of subnormal numbers
+    return clip(out, -abs(size), abs(size), out=out)
 
 
 class _Best:
@@ -135,30 +165,27 @@ class _Best:
     holds it, and must not be written on before the next one is seen.
     """
 
-    def __init__(self, x, loss):
-        xp = array_namespace(x)
-        self._points, self.loss = xp.asarray(x, copy=True), loss
-        self._last, self._leads = self._points, xp.zeros_like(loss, dtype=xp.bool)
+    def __init__(self, x, loss, points):
+        self._xp, self._points, self.loss = array_namespace(x), points, loss
+        self._last, self._leads = x, self._xp.ones_like(loss, dtype=self._xp.bool)
 
     def see(self, z, loss):
         """Another point (n, d) for each row, and the losses (n,) there."""
-        xp = array_namespace(loss)
         better = loss > self.loss
         self._keep(self._leads & ~better)
-        self.loss = xp.where(better, loss, self.loss)
+        self.loss = self._xp.where(better, loss, self.loss)
         self._last, self._leads = z, better
 
     def _keep(self, rows):
-        if is_numpy_array(self._points):
+        if is_numpy_array(rows):
             self._points[rows] = self._last[rows]  # on other devices a copy of chosen rows would wait for their number
         else:
-            xp = array_namespace(self._points)
-            self._points = xp.where(rows[:, None], self._last, self._points)
+            self._points = self._xp.where(rows[:, None], self._last, self._points)
 
     def points(self):
-        """The best points (n, d) of all that were seen."""
+        """The best points (n, d) of all that were seen, in an array of their own."""
         self._keep(self._leads)
-        return self._points
+        return self._xp.asarray(self._points, copy=True)
 
 
 def accuracy(model, x, y):

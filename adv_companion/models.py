@@ -220,10 +220,9 @@ class _Pass:
     def __init__(self, network, n, dtype):
         layers = network._layers()
         self.weights = [weight.astype(dtype, copy=False) for weight, _ in layers]
-        # Whole arrays, since NumPy adds two of them several times as fast as an array and a row, or a number.
-        self.biases = [np.repeat(bias.astype(dtype)[None], n, axis=0) for _, bias in layers]
+        self.biases = [bias.astype(dtype, copy=False) for _, bias in layers]
         self.after = [np.empty((n, size), dtype) for size in network.sizes[1:]]
-        self.grads = [None] * len(layers)  # with respect to what enters each layer; made when first asked for
+        self.input_grad = None  # made when first asked for
 
     def forward(self, x):
         """The outputs (n, k) of inputs (n, d)."""
@@ -251,10 +250,14 @@ class _Pass:
         return grad
 
     def _through(self, layer, grad):
-        self.grads[layer] = np.matmul(grad, self.weights[layer].T, out=self.grads[layer])
-        if layer > 0:
-            self.grads[layer] *= self.before[layer] > 0
-        return self.grads[layer]
+        """The gradient with respect to what enters a layer, which it takes the place of; only the inputs stay."""
+        if layer == 0:
+            self.input_grad = np.matmul(grad, self.weights[0].T, out=self.input_grad)
+            return self.input_grad
+        active = self.before[layer] > 0
+        grad = np.matmul(grad, self.weights[layer].T, out=self.before[layer])
+        grad *= active
+        return grad
 
 
 class MLP(Network):
@@ -338,7 +341,8 @@ class _Labelled:
     """A classifier's losses and gradients, for labels that stay and batches of one size and precision."""
 
     def __init__(self, network, y):
-        self.network, self.y, self.through = network, y, None
+        self.network, self.through = network, None
+        self.right = y * len(y) + np.arange(len(y))  # where the labels' numbers stand in scores (k, n), in flat order
 
     def loss(self, x):
         """Cross-entropies (n,) of inputs (n, d)."""
@@ -357,23 +361,24 @@ class _Labelled:
     def _losses(self, x):
         """The losses (n,), and their gradients (n, k) with respect to the logits."""
         self.through = self.through or _Pass(self.network, len(x), x.dtype)
-        return _softmax_cross_entropy(self.through.forward(x), self.y)
+        return _softmax_cross_entropy(self.through.forward(x), self.right)
 
 
-def _softmax_cross_entropy(logits, y):
+def _softmax_cross_entropy(logits, right):
     """Losses (n,) and gradients (n, k), in a form in which a confident row does not round to zero.
 
     The gradient is p_j for the wrong classes and minus their sum for the right one, never p_y - 1. The loss is the
     lead of the largest logit over that of y, plus log1p of what the others add to it. Classes are rows meanwhile,
-    since whole rows add and divide fastest.
+    since whole rows add and divide fastest; ``right`` (n,) says where the labels' numbers then stand, in flat order.
     """
-    scores = np.ascontiguousarray(logits.T)
-    largest, right = scores.max(axis=0), y * len(y) + np.arange(len(y))  # where the labels' numbers stand, in flat order
+    scores = np.array(logits.T, order="C")
+    largest = scores.max(axis=0)
     lead = largest - scores.ravel()[right]
-    own, odds = np.exp(-lead), np.exp(scores - largest)
-    odds.ravel()[right] = 0
+    scores -= largest
+    odds = np.exp(scores, out=scores)
+    own, odds.ravel()[right] = odds.ravel()[right], 0
     rest = odds.sum(axis=0)
-    loss = lead + np.log1p(own - 1 + rest)
-    odds /= own + rest
-    odds.ravel()[right] = -rest / (own + rest)
-    return loss, odds.T
+    total = own + rest
+    odds /= total
+    odds.ravel()[right] = -rest / total
+    return lead + np.log1p(own - 1 + rest), odds.T

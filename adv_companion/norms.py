@@ -147,28 +147,39 @@ def nearest(u, center, eps, p, low, high):
     return xp.clip(center + xp.sign(deviation) * shrink(size, room, eps), low, high)  # a sum may round out of the box
 
 
-def box_around(center, eps, low, high):
-    """The l_inf ball cut to [low, high], as two arrays, no face farther from ``center`` than eps after rounding."""
+def box_around(center, eps, low, high, room=None):
+    """The l_inf ball cut to [low, high], as two arrays, no face farther from ``center`` than eps after rounding.
+
+    ``room`` may give four arrays like ``center`` to work in; the first two then hold the result.
+    """
     xp = array_namespace(center)
-    low, high = (xp.asarray(v, dtype=center.dtype, device=device(center)) for v in (low, high))
-    lower, upper = _face(center, -eps), _face(center, eps)
+    kind = {"dtype": center.dtype, "device": device(center)}
+    lower, upper, *scratch = xp.empty((4, *center.shape), **kind) if room is None else room
+    _face(center, -eps, lower, *scratch), _face(center, eps, upper, *scratch)
+    low, high = xp.asarray(low, **kind), xp.asarray(high, **kind)
     return xp.maximum(lower, low, out=lower), xp.minimum(upper, high, out=upper)
 
 
-def _face(center, reach):
-    """center + reach, a last digit or two nearer where the nearest number there is lies farther than that.
+def _face(center, reach, face, moved, lost):
+    """center + reach in ``face``, a last digit or two nearer where the nearest number there is lies farther than that.
 
-    What rounding took from the sum is known exactly (Knuth's sum of two numbers and its error).
+    What rounding took from the sum is known exactly (Knuth's sum of two numbers and its error): with ``moved`` = face -
+    center it is (center - (face - moved)) + (reach - moved).
     """
     xp = array_namespace(center)
     precision = xp.finfo(center.dtype)
     if precision.bits == 32 and abs(float(np.float32(reach))) > abs(reach):
         reach = float(np.nextafter(np.float32(reach), np.float32(0)))
-    face = center + reach
-    moved = face - center
-    lost = (center - (face - moved)) + (reach - moved)
-    face -= math.copysign(float(precision.eps), reach) * xp.abs(face) * (lost < 0 if reach > 0 else lost > 0)
-    return face
+    xp.add(center, reach, out=face)
+    xp.subtract(face, center, out=moved)
+    xp.subtract(moved, face, out=lost)
+    lost += center
+    moved -= reach
+    lost -= moved
+    xp.abs(face, out=moved)
+    moved *= math.copysign(float(precision.eps), reach)
+    moved *= lost < 0 if reach > 0 else lost > 0
+    face -= moved
 
 
 def _shrink_to_length(size, room, eps):

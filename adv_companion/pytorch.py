@@ -33,15 +33,18 @@ class TorchModel:
 
     def loss(self, x, y):
         """Cross-entropy (n,), in nats, of inputs (n, d) with labels (n,) from 0 to k - 1."""
-        return self._losses(self.logits(x), y)
+        return self.for_labels(y).loss(self._rows(x))
 
     def loss_and_input_grad(self, x, y):
         """The losses (n,) and their gradients (n, d) with respect to the inputs."""
-        x = self._rows(x).requires_grad_(True)
-        with torch.enable_grad():
-            loss = self._losses(self._logits(x), y)
-            (gradient,) = torch.autograd.grad(loss.sum(), x)
-        return loss.detach(), gradient
+        return self.for_labels(y).loss_and_input_grad(self._rows(x))
+
+    def for_labels(self, y):
+        """``loss`` and ``loss_and_input_grad`` for labels (n,) that stay: an object with both, of the inputs alone.
+
+        For loops that ask many times: what the labels hold is checked once, since a look at it waits for the device.
+        """
+        return _Labelled(self, y)
 
     def _rows(self, x):
         x = torch.as_tensor(x).detach()
@@ -52,6 +55,29 @@ class TorchModel:
     def _logits(self, x):
         return self.module(x if self.shape is None else x.reshape(-1, *self.shape))
 
-    def _losses(self, logits, y):
-        y = _checks.labels("y", torch.as_tensor(y, device=logits.device), len(logits), logits.shape[1], tensors=True)
-        return torch.nn.functional.cross_entropy(logits, y, reduction="none")
+
+class _Labelled:
+    """A model's losses and gradients, for labels that stay."""
+
+    def __init__(self, model, y):
+        self.model, self.y, self.checked = model, y, False
+
+    def loss(self, x):
+        """Cross-entropies (n,) of inputs (n, d)."""
+        with torch.no_grad():
+            return self._losses(x)
+
+    def loss_and_input_grad(self, x):
+        """The losses (n,), and their gradients (n, d)."""
+        x = x.detach().requires_grad_(True)
+        with torch.enable_grad():
+            loss = self._losses(x)
+            (gradient,) = torch.autograd.grad(loss.sum(), x)
+        return loss.detach(), gradient
+
+    def _losses(self, x):
+        logits = self.model._logits(x)
+        if not self.checked:
+            y = torch.as_tensor(self.y, device=logits.device)
+            self.y, self.checked = _checks.labels("y", y, len(logits), logits.shape[1], tensors=True), True
+        return torch.nn.functional.cross_entropy(logits, self.y, reduction="none")

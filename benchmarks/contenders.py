@@ -71,11 +71,15 @@ def pgd_floor(layers, x, y, eps):
     return run
 
 
-def pgd_ours(layers, x, y, eps):
+def pgd_ours(layers, x, y, eps, n_jobs=None):
     from adv_companion.attacks import pgd
 
     model = ours(layers)
-    return lambda: pgd(model, x, y, eps, steps=STEPS, bounds=(0, 1))
+    return lambda: pgd(model, x, y, eps, steps=STEPS, bounds=(0, 1), n_jobs=n_jobs)
+
+
+def pgd_ours_shared(layers, x, y, eps):
+    return pgd_ours(layers, x, y, eps, n_jobs=2)
 
 
 def pgd_ours_torch(layers, x, y, eps):

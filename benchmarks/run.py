@@ -28,12 +28,13 @@ from adv_companion.smoothing import SmoothedClassifier
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = {"64-64-10": (11, 5), "784-256-10": (6, 2)}  # rounds, and runs in a row in each, the first of them with cold caches
 NAMES = {
-    "pgd_floor": "matrix products alone", "pgd_ours": "adv_companion", "pgd_ours_torch": "adv_companion, on PyTorch",
+    "pgd_floor": "matrix products alone", "pgd_ours": "adv_companion", "pgd_ours_shared": "adv_companion, 2 workers",
+    "pgd_ours_torch": "adv_companion, on PyTorch",
     "pgd_torch": "plain PyTorch", "pgd_torchattacks": "torchattacks", "pgd_foolbox": "Foolbox", "pgd_art": "ART",
     "certify_floor": "matrix products alone", "certify_ours": "adv_companion, 2 workers", "certify_torch": "plain PyTorch",
     "certify_art": "ART",
 }  # fmt: skip
-WORKERS = {"certify_ours"}  # two threads of its own, each with one of BLAS
+WORKERS = {"pgd_ours_shared", "certify_ours"}  # two threads of its own, each with one of BLAS
 
 
 def start(name, sizes):

@@ -10,7 +10,8 @@ from scipy.optimize import linprog, minimize
 from scipy.special import expit
 from scipy.stats import kstest
 
-from adv_companion.attacks import _Best, _times_sign, accuracy, fgsm, pgd, robust_accuracy
+from adv_companion import attacks
+from adv_companion.attacks import _Best, _blocks, _times_sign, accuracy, fgsm, pgd, robust_accuracy
 from adv_companion.datasets import two_moons
 from adv_companion.models import MLP, LogisticRegression
 from adv_companion.norms import dual_norm, project
@@ -288,7 +289,7 @@ def test_pgd_returns_for_each_row_the_worst_point_it_saw(p, eps, targeted, bound
     model, x, y = wiggly_problem()
     found = pgd(model, x, y, eps, p, steps=7, restarts=3, targeted=targeted, bounds=bounds)
     seen = np.array(model.seen)
-    assert len(seen) == 1 + 3 * (7 + 1)
+    assert len(seen) == 3 * (1 + 7 + 1)  # each restart looks at the clean point, too
     np.testing.assert_array_equal(seen[0], x)
     losses = np.array([model.loss(points, y) for points in seen])
     best = losses.min(axis=0) if targeted else losses.max(axis=0)
@@ -895,7 +896,7 @@ def test_a_gradient_of_another_precision_takes_the_slow_sign():
 def test_the_best_point_of_each_row_is_kept():
     rng = np.random.default_rng(50)
     points, losses = rng.standard_normal((6, 4, 2)), rng.standard_normal((6, 4))
-    best, buffers = _Best(points[0], losses[0]), [np.empty((4, 2)), np.empty((4, 2))]
+    best, buffers = _Best(points[0], losses[0], np.full((4, 2), np.nan)), [np.empty((4, 2)), np.empty((4, 2))]
     for k in range(1, 6):
         buffers[k % 2][:] = points[k]  # as the walk does: two buffers in turn
         best.see(buffers[k % 2], losses[k])
@@ -911,11 +912,52 @@ def test_the_number_of_jobs_changes_nothing(p):
         np.testing.assert_array_equal(found, results[0])
 
 
+@pytest.mark.parametrize("random_start", [True, False])
+def test_a_call_takes_the_generator_as_far_whether_or_not_it_starts_at_random(random_start):
+    rng = np.random.default_rng(3)
+    pgd(NET, X_MOONS, Y_MOONS, 0.3, steps=1, random_start=random_start, rng=rng)
+    assert rng.spawn(1)[0].random() == np.random.default_rng(3).spawn(2)[1].random()
+
+
+@pytest.mark.parametrize("p", P)
+def test_workers_share_rows_in_blocks_that_do_not_depend_on_their_number(p, monkeypatch):
+    monkeypatch.setattr(attacks, "BLOCK", 40)
+    monkeypatch.setattr(attacks, "ROWS", 7)
+    options = dict(p=p, steps=5, restarts=2, bounds=(-3, 3))
+    whole = pgd(NET, X_MOONS, Y_MOONS, 0.3, **options)
+    one, *others = [pgd(NET, X_MOONS, Y_MOONS, 0.3, **options, n_jobs=n_jobs) for n_jobs in (1, 2, 4)]
+    np.testing.assert_allclose(one, whole, rtol=0, atol=1e-9)
+    for found in others:
+        np.testing.assert_array_equal(found, one)
+
+
+@pytest.mark.parametrize(
+    "n, d, n_jobs, sizes",
+    [
+        (1000, 784, None, [1000]),
+        (1000, 784, 1, [250] * 4),
+        (1000, 784, -1, [250] * 4),
+        (1001, 784, 2, [250, 250, 250, 251]),
+        (2**18, 1, 2, [2**18]),  # no more numbers than one block takes
+        (2**18 + 1, 1, 2, [2**17, 2**17 + 1]),
+        (255, 10_000, 2, [255]),  # too few rows for two blocks
+        (256, 10_000, 2, [128, 128]),
+        (511, 10_000, 2, [255, 256]),
+    ],
+)
+def test_blocks_are_as_large_as_the_rule_says(n, d, n_jobs, sizes):
+    x = np.broadcast_to(0.0, (n, d))
+    blocks = _blocks(x, n_jobs)
+    assert [len(x[rows]) for rows in blocks] == sizes
+    assert (blocks[0].start, blocks[-1].stop) == (0, n)
+    assert all(block.stop == after.start for block, after in zip(blocks, blocks[1:]))
+
+
 def test_a_bar_is_shown_only_if_asked_for(capsys):
     silent = pgd(NET, X_MOONS, Y_MOONS, 0.3, steps=2, restarts=3)
     assert capsys.readouterr() == ("", "")
     shown = pgd(NET, X_MOONS, Y_MOONS, 0.3, steps=2, restarts=3, progress=True)
-    assert "restarts: 100%" in capsys.readouterr().err
+    assert "walks: 100%" in capsys.readouterr().err
     np.testing.assert_array_equal(shown, silent)
 
 

@@ -474,7 +474,7 @@ def test_no_chunk_size_changes_an_answer(monkeypatch):
 
 def test_memory_stays_within_the_chunk():
     model = Recorder()
-    SmoothedClassifier(model, 1.0, 2).votes(np.zeros((1, 2**12)), 50, np.random.default_rng(0))
+    SmoothedClassifier(model, 1.0, 2).votes(np.zeros((1, 2**14)), 50, np.random.default_rng(0))
     assert [len(batch) for batch in model.asked] == [16, 16, 16, 2]
     assert max(batch.size for batch in model.asked) == smoothing.CHUNK
 

@@ -8,6 +8,7 @@ from dask.distributed import Client, LocalCluster
 from test_pytorch import NET, TWIN, XT, YT, X, Y
 from twins import twin
 
+from adv_companion import attacks
 from adv_companion.attacks import fgsm, pgd
 from adv_companion.pytorch import TorchModel
 from adv_companion.smoothing import SmoothedClassifier
@@ -24,16 +25,21 @@ def test_foolbox_makes_the_same_fgsm_and_no_stronger_pgd():
     assert (TWIN.loss(ours, YT) >= TWIN.loss(last, YT) - 1e-12).all()
 
 
-def test_a_cluster_gives_the_same_bits():
-    smooth = SmoothedClassifier(NET, 0.3, 5)
-    options = dict(steps=5, restarts=4, bounds=(0, 1))
-    wanted = smooth.certify(X, 50, 500, 0.01, np.random.default_rng(2)), pgd(NET, X, Y, 0.2, **options)
+def test_a_cluster_gives_the_same_bits(monkeypatch):
+    monkeypatch.setattr(attacks, "BLOCK", X.size // 2)
+    monkeypatch.setattr(attacks, "ROWS", 1)
+    smooth, options = SmoothedClassifier(NET, 0.3, 5), dict(steps=5, restarts=4, bounds=(0, 1))
+
+    def results(n_jobs):
+        certified = [smooth.certify(x, 50, 500, 0.01, np.random.default_rng(2)) for x in (X, X.astype(np.float32))]
+        return *certified, pgd(NET, X, Y, 0.2, **options), pgd(NET, X, Y, 0.2, **options, n_jobs=n_jobs)
+
+    wanted = results(n_jobs=1)
     with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster, Client(cluster):
         with joblib.parallel_config("dask"):
-            certified = smooth.certify(X, 50, 500, 0.01, np.random.default_rng(2))
-            attacked = pgd(NET, X, Y, 0.2, **options)
-    np.testing.assert_array_equal(certified, wanted[0])
-    np.testing.assert_array_equal(attacked, wanted[1])
+            found = results(n_jobs=2)
+    for here, there in zip(wanted, found):
+        np.testing.assert_array_equal(there, here)
 
 
 class Counting(torch.nn.Module):

@@ -9,6 +9,7 @@ import test_arguments
 import torch
 from twins import twin
 
+from adv_companion import attacks, pytorch
 from adv_companion.attacks import fgsm, pgd, robust_accuracy
 from adv_companion.models import MLP
 from adv_companion.norms import dual_norm, linear_maximizer, project, sample_ball
@@ -22,6 +23,7 @@ NET = MLP([12, 20, 5], RNG)
 X, Y = RNG.random((30, 12)), RNG.integers(0, 5, 30)
 XT, YT = torch.tensor(X), torch.tensor(Y)
 TWIN = TorchModel(twin(NET))
+LABELS = pytorch._checks.labels
 
 
 def test_the_adapter_is_the_network():
@@ -59,6 +61,27 @@ def test_attacks_on_tensors(p, options):
     assert isinstance(found, torch.Tensor) and found.dtype == XT.dtype and torch.equal(XT, before)
     np.testing.assert_allclose(found, pgd(NET, X, Y, 0.3, p, steps=10, **options), atol=1e-9)
     np.testing.assert_allclose(fgsm(TWIN, XT, YT, 0.3, p, (0, 1)), fgsm(NET, X, Y, 0.3, p, (0, 1)), atol=1e-12)
+
+
+def test_a_walk_looks_at_the_labels_once(monkeypatch):
+    looks = []
+    monkeypatch.setattr(pytorch._checks, "labels", lambda *given, **options: looks.append(given[0]) or LABELS(*given, **options))
+    pgd(TWIN, XT, YT, 0.3, steps=10, restarts=2)
+    assert looks == ["y"] * 3  # the attack itself, and each restart
+
+
+@pytest.mark.parametrize("wrong, message", [(YT + 5, "labels 0 to 4"), (YT * 1.0, "integer labels"), (YT[:3], "shape")])
+def test_wrong_labels_are_refused_by_name(wrong, message):
+    for call in (TWIN.loss, TWIN.loss_and_input_grad, lambda x, y: TWIN.for_labels(y).loss(x)):
+        with pytest.raises(ValueError, match=f"^y must .*{message}"):
+            call(XT, wrong)
+
+
+def test_workers_do_not_cut_a_tensor(monkeypatch):
+    monkeypatch.setattr(attacks, "BLOCK", 1)
+    monkeypatch.setattr(attacks, "ROWS", 1)
+    assert len(attacks._blocks(XT, 2)) == 1 and len(attacks._blocks(X, 2)) == 16
+    np.testing.assert_array_equal(pgd(TWIN, XT, YT, 0.3, n_jobs=2), pgd(TWIN, XT, YT, 0.3))
 
 
 def test_robust_accuracy_and_certificates_on_tensors():
