@@ -461,6 +461,20 @@ def test_the_noise_is_normal_with_the_right_spread_and_independent():
     np.testing.assert_allclose(np.cov(noise.T), 0.09 * np.eye(2), atol=0.09 * 5 * math.sqrt(2 / 10_000))
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_each_row_is_tried_with_the_noise_of_its_own_stream(kind):
+    model = Recorder()
+    SmoothedClassifier(model, 1.0, 2).votes(np.zeros((2, 3), dtype=kind), 5, np.random.default_rng(4))
+    for batch, stream in zip(model.asked, np.random.default_rng(4).spawn(2), strict=True):
+        noise = np.empty(15, dtype=kind)
+        if kind == np.float32:
+            smoothing._box_muller(noise, np.random.Generator(np.random.SFC64(stream.bit_generator.seed_seq)))
+        else:
+            stream.standard_normal(out=noise)
+        assert batch.dtype == kind
+        np.testing.assert_array_equal(batch, noise.reshape(5, 3))
+
+
 def test_no_chunk_size_changes_an_answer(monkeypatch):
     x, model = np.random.default_rng(14).normal(size=(5, 3)), random_pieces(np.random.default_rng(1))
     smooth, found = SmoothedClassifier(model, 0.7, 3), []
