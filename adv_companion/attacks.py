@@ -106,10 +106,8 @@ def _higher(walk, other):
 def _climb(model, eps, p, steps, size, low, high, x, y, start):
     """One walk of ``pgd``: the best point seen in each row, and the losses there. A negative ``size`` descends."""
     xp, uphill, labelled = array_namespace(x), math.copysign(1, size), _for_labels(model, y)
-    # In one block, since malloc keeps up to twice the largest that was freed at hand, and fresh memory is slow.
-    z, spare, *room = xp.empty((6, *x.shape), dtype=x.dtype, device=device(x))
-    onto = _projection(x, eps, p, low, high, room)
-    best = _Best(x, uphill * labelled.loss(x), room[-1])
+    z, spare, *room = _arrays_like(x, 6)
+    onto, best = _projection(x, eps, p, low, high, room), _Best(x, uphill * labelled.loss(x), room[-1])
     z[...] = start
     z = onto(z)
     for _ in range(steps):
@@ -127,6 +125,11 @@ def _climb(model, eps, p, steps, size, low, high, x, y, start):
         raise ValueError("model must have a finite gradient, got NaN or infinity on the way")
     best.see(z, uphill * labelled.loss(z))
     return best.points(), best.loss
+
+
+def _arrays_like(x, count):
+    """So many arrays, in one block: malloc keeps at hand up to twice the largest that was freed, and fresh memory is slow."""
+    return array_namespace(x).empty((count, *x.shape), dtype=x.dtype, device=device(x))
 
 
 def _for_labels(model, y):

@@ -147,16 +147,15 @@ def nearest(u, center, eps, p, low, high):
     return xp.clip(center + xp.sign(deviation) * shrink(size, room, eps), low, high)  # a sum may round out of the box
 
 
-def box_around(center, eps, low, high, room=None):
+def box_around(center, eps, low, high, work=None):
     """The l_inf ball cut to [low, high], as two arrays, no face farther from ``center`` than eps after rounding.
 
-    ``room`` may give four arrays like ``center`` to work in; the first two then hold the result.
+    ``work`` may give four arrays like ``center`` to work in; the first two then hold the result.
     """
     xp = array_namespace(center)
-    kind = {"dtype": center.dtype, "device": device(center)}
-    lower, upper, *scratch = xp.empty((4, *center.shape), **kind) if room is None else room
+    low, high = (xp.asarray(v, dtype=center.dtype, device=device(center)) for v in (low, high))
+    lower, upper, *scratch = work or [xp.empty_like(center) for _ in range(4)]
     _face(center, -eps, lower, *scratch), _face(center, eps, upper, *scratch)
-    low, high = xp.asarray(low, **kind), xp.asarray(high, **kind)
     return xp.maximum(lower, low, out=lower), xp.minimum(upper, high, out=upper)
 
 

@@ -185,7 +185,7 @@ def _tally(noisy, n_classes, point, ns, stream):
     """The votes (len(ns), n_classes) around one point."""
     xp, votes = array_namespace(point), np.zeros((len(ns), n_classes), dtype=np.int64)
     rows = min(max(1, CHUNK // noisy.width), max(ns))
-    # Twice as long as is used, since malloc keeps up to twice the largest block that was freed at hand for the next point.
+    # Twice as long as is used: malloc keeps at hand up to twice the largest block that was freed, here for the next point.
     buffer = xp.empty((2 * rows, noisy.width), dtype=point.dtype, device=device(point))[:rows]
     for n, vote in zip(ns, votes):
         for done in range(0, n, rows):
