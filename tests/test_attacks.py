@@ -11,7 +11,7 @@ from scipy.special import expit
 from scipy.stats import kstest
 
 from adv_companion import attacks
-from adv_companion.attacks import _Best, _blocks, _times_sign, accuracy, fgsm, pgd, robust_accuracy
+from adv_companion.attacks import _Best, _blocks, _higher, _times_sign, accuracy, fgsm, pgd, robust_accuracy
 from adv_companion.datasets import two_moons
 from adv_companion.models import MLP, LogisticRegression
 from adv_companion.norms import dual_norm, project
@@ -896,12 +896,15 @@ def test_a_gradient_of_another_precision_takes_the_slow_sign():
 def test_the_best_point_of_each_row_is_kept():
     rng = np.random.default_rng(50)
     points, losses = rng.standard_normal((6, 4, 2)), rng.standard_normal((6, 4))
-    best, buffers = _Best(points[0], losses[0], np.full((4, 2), np.nan)), [np.empty((4, 2)), np.empty((4, 2))]
+    memory, buffers = np.full((4, 2), np.nan), [np.empty((4, 2)), np.empty((4, 2))]
+    best = _Best(points[0], losses[0], memory)
     for k in range(1, 6):
         buffers[k % 2][:] = points[k]  # as the walk does: two buffers in turn
         best.see(buffers[k % 2], losses[k])
-    np.testing.assert_array_equal(best.points(), points[losses.argmax(axis=0), np.arange(4)])
+    found = best.points()
+    np.testing.assert_array_equal(found, points[losses.argmax(axis=0), np.arange(4)])
     np.testing.assert_array_equal(best.loss, losses.max(axis=0))
+    assert not np.shares_memory(found, memory)
 
 
 @pytest.mark.parametrize("p", P)
@@ -910,6 +913,12 @@ def test_the_number_of_jobs_changes_nothing(p):
     results = [pgd(NET, X_MOONS, Y_MOONS, 0.3, **options, n_jobs=n_jobs) for n_jobs in (None, 1, 2, 4)]
     for found in results[1:]:
         np.testing.assert_array_equal(found, results[0])
+
+
+def test_of_two_walks_the_first_is_kept_where_both_come_as_high():
+    points, losses = _higher((np.zeros((3, 2)), np.array([1.0, 1.0, 1.0])), (np.ones((3, 2)), np.array([0.0, 1.0, 2.0])))
+    np.testing.assert_array_equal(points, [[0, 0], [0, 0], [1, 1]])
+    np.testing.assert_array_equal(losses, [1, 1, 2])
 
 
 @pytest.mark.parametrize("random_start", [True, False])
