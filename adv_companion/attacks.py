@@ -105,9 +105,11 @@ def _higher(walk, other):
 
 def _climb(model, eps, p, steps, size, low, high, x, y, start):
     """One walk of ``pgd``: the best point seen in each row, and the losses there. A negative ``size`` descends."""
-    xp, uphill, labelled = array_namespace(x), math.copysign(1, size), _for_labels(model, y)
+    xp, uphill = array_namespace(x), math.copysign(1, size)
+    labelled = _for_labels(model, y)
     z, spare, *room = _arrays_like(x, 6)
-    onto, best = _projection(x, eps, p, low, high, room), _Best(x, uphill * labelled.loss(x), room[-1])
+    onto = _projection(x, eps, p, low, high, room)
+    best = _Best(x, uphill * labelled.loss(x), room[-1])
     z[...] = start
     z = onto(z)
     for _ in range(steps):

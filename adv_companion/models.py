@@ -214,7 +214,7 @@ class Network:
 class _Pass:
     """Batches of one size and precision on their way through a network and back.
 
-    Its arrays are used again: a call overwrites what the same method gave before.
+    Its arrays are used again: a call overwrites what the same method gave before, and a way back what the way there left.
     """
 
     def __init__(self, network, n, dtype):
