@@ -21,16 +21,25 @@ def as_array(name, value, tensors=False):
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
+def _kind(array):
+    """The namespace of ``array``, and the letter that NumPy has for such numbers: "i" and "u" integers, "f" floats."""
+    if isinstance(array, np.ndarray):  # told at a glance, since training asks in every step
+        return np, array.dtype.kind
+    xp = array_namespace(array)
+    kinds = {"i": "integral", "f": "real floating"}
+    return xp, next((letter for letter, kind in kinds.items() if xp.isdtype(array.dtype, kind)), "O")
+
+
 def floats(name, value, ndim, shape=None, tensors=False):
     """``value`` as a finite float array of ``ndim`` dimensions; float32 stays float32, integers become float64.
 
     ``shape`` may fix some lengths, with None for those that are free.
     """
     array = as_array(name, value, tensors)
-    xp = array_namespace(array)
-    if not xp.isdtype(array.dtype, ("integral", "real floating")):
+    xp, kind = _kind(array)
+    if kind not in "iuf":
         raise ValueError(f"{name} must hold real numbers, got {array.dtype} values")
-    if xp.isdtype(array.dtype, "integral") or array.dtype.itemsize < 4:
+    if kind != "f" or array.dtype.itemsize < 4:
         array = xp.astype(array, xp.float64)
     got = tuple(array.shape)
     if array.ndim != ndim:
@@ -40,7 +49,7 @@ def floats(name, value, ndim, shape=None, tensors=False):
         raise ValueError(f"{name} must have shape {wanted}, got {got}")
     if 0 in got:
         raise ValueError(f"{name} must not be empty, got shape {got}")
-    if not xp.all(xp.isfinite(array)):
+    if not xp.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got NaN or infinity")
     return array
 
@@ -48,8 +57,8 @@ def floats(name, value, ndim, shape=None, tensors=False):
 def real(name, value, low=-np.inf, high=np.inf):
     """``value`` as one finite float in [low, high]."""
     array = as_array(name, value, tensors=True)
-    xp = array_namespace(array)
-    if array.ndim != 0 or not xp.isdtype(array.dtype, ("integral", "real floating")):
+    xp, kind = _kind(array)
+    if array.ndim != 0 or kind not in "iuf":
         raise ValueError(f"{name} must be one real number, got {value!r}")
     if not xp.isfinite(array) or not low <= array <= high:
         raise ValueError(f"{name} must be a finite number in [{low}, {high}], got {value!r}")
@@ -84,13 +93,13 @@ def sizes(name, value, at_least):
 def labels(name, value, n, n_classes, tensors=False):
     """``value`` as an ``(n,)`` integer array of labels 0 .. n_classes - 1; ``n`` None for as many as there are."""
     array = as_array(name, value, tensors)
-    xp, got = array_namespace(array), tuple(array.shape)
+    (xp, kind), got = _kind(array), tuple(array.shape)
     if len(got) != 1 or got[0] != (n or got[0]) or 0 in got:
         raise ValueError(f"{name} must have shape ({n or 'n'},), got {got}")
-    if not xp.isdtype(array.dtype, "integral"):
+    if kind not in "iu":
         raise ValueError(f"{name} must hold integer labels, got {array.dtype} values")
-    if xp.min(array) < 0 or xp.max(array) >= n_classes:
-        raise ValueError(f"{name} must hold labels 0 to {n_classes - 1}, got {xp.min(array)} to {xp.max(array)}")
+    if array.min() < 0 or array.max() >= n_classes:
+        raise ValueError(f"{name} must hold labels 0 to {n_classes - 1}, got {array.min()} to {array.max()}")
     return xp.astype(array, xp.int64)
 
 

@@ -132,12 +132,11 @@ class DomainAdversarialNetwork:
         to_extractor, to_label_head = np.split(label_gradient, [self._cut])
 
         x, domain = np.concatenate([x_source, x_target]), np.repeat([0, 1], n)
-        features = self.reversal.forward(self.features(x))
-        _, to_features = self.domain_head.loss_and_input_grad(features, domain)
-        _, to_domain_head = self.domain_head.loss_and_param_grad(features, domain)
-        passed_on = self.reversal.backward(to_features / n) * (features > 0)  # ReLU
-        to_extractor = to_extractor + self.extractor.param_grad(x, passed_on)
-        return to_extractor, to_label_head, 2 * to_domain_head  # two means added
+        outputs, pullback = self.extractor.outputs_and_pullback(x)
+        features = self.reversal.forward(np.maximum(outputs, 0))
+        _, to_domain_head, to_features = self.domain_head.loss_and_both_grads(features, domain)
+        passed_on = self.reversal.backward(to_features / n) * (outputs > 0)  # ReLU
+        return to_extractor + pullback(passed_on), to_label_head, 2 * to_domain_head  # two means added
 
     def fit(self, x_source, y_source, x_target, *, epochs, batch_size, lr, rng, schedule=None, after_epoch=None):
         """Let the three networks descend at once, by Adam on minibatches. Returns the trained network; this one stays.

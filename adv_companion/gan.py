@@ -115,10 +115,10 @@ def generator_gradient(generator, discriminator, z, saturating=False):
     _check_players(generator, discriminator, saturating)
     z = _checks.floats("z", z, ndim=2, shape=(None, generator.sizes[0]))
     label, sign = (0, -1) if saturating else (1, 1)
-    samples, labels = generator.outputs(z), np.full(len(z), label)
+    samples, pullback = generator.outputs_and_pullback(z)
     # its loss is -log P(label | sample): -log D for label 1, -log(1 - D) for label 0
-    loss, grad = discriminator.loss_and_input_grad(samples, labels)
-    return sign * loss, generator.param_grad(z, sign * grad / len(z))
+    loss, grad = discriminator.loss_and_input_grad(samples, np.full(len(z), label))
+    return sign * loss, pullback(sign * grad / len(z))
 
 
 def train_gan(

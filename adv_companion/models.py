@@ -190,7 +190,7 @@ class Network:
 
     def outputs(self, x):
         """What the network makes of inputs (n, d): (n, k), in the precision of the inputs."""
-        return self._pass_of(x)[1]
+        return self.outputs_and_pullback(x)[0]
 
     def param_grad(self, x, grad_outputs):
         """The gradient of sum(grad_outputs * outputs(x)) with respect to ``params``, a vector like it.
@@ -198,14 +198,21 @@ class Network:
         This carries a loss's gradient ``grad_outputs`` (n, k) with respect to the outputs back to the parameters.
         Raises ValueError for arrays of another shape, or NaN or infinity in them.
         """
-        through, outputs = self._pass_of(x)
-        return through.to_params(_checks.floats("grad_outputs", grad_outputs, ndim=2, shape=outputs.shape))
+        return self.outputs_and_pullback(x)[1](grad_outputs)
 
-    def _pass_of(self, x):
-        """A pass of inputs (n, d) and the outputs (n, k) it gave."""
+    def outputs_and_pullback(self, x):
+        """The outputs (n, k) of inputs (n, d), and ``param_grad`` at these inputs as a function of ``grad_outputs`` alone.
+
+        For a loss that lies further up and needs the outputs first: the inputs pass through the network once.
+        """
         x = self._inputs(x)
         through = _Pass(self, len(x), x.dtype)
-        return through, through.forward(x)
+        outputs = through.forward(x)
+
+        def pullback(grad_outputs):
+            return through.to_params(_checks.floats("grad_outputs", grad_outputs, ndim=2, shape=outputs.shape))
+
+        return outputs, pullback
 
     def _inputs(self, x):
         return _checks.floats("x", x, ndim=2, shape=(None, self.sizes[0]))
@@ -214,7 +221,8 @@ class Network:
 class _Pass:
     """Batches of one size and precision on their way through a network and back.
 
-    Its arrays are used again: a call overwrites what the same method gave before, and a way back what the way there left.
+    Its arrays are used again: a call overwrites what the same method gave before, and the way back to the inputs, which
+    an attack takes many times, also what the way there left.
     """
 
     def __init__(self, network, n, dtype):
@@ -238,26 +246,21 @@ class _Pass:
         """The outputs' gradient (n, k), carried back to the parameters: one vector."""
         pieces = []
         for layer in reversed(range(len(self.weights))):
-            pieces += [grad.sum(axis=0), (self.before[layer].T @ grad).ravel()]
+            active = self.before[layer]
+            pieces += [grad.sum(axis=0), (active.T @ grad).ravel()]
             if layer > 0:  # nobody asks how the loss depends on the inputs
-                grad = self._through(layer, grad)
+                grad = grad @ self.weights[layer].T
+                grad *= active > 0
         return np.concatenate(pieces[::-1])
 
     def to_inputs(self, grad):
         """The outputs' gradient (n, k), carried back to the inputs: (n, d)."""
-        for layer in reversed(range(len(self.weights))):
-            grad = self._through(layer, grad)
-        return grad
-
-    def _through(self, layer, grad):
-        """The gradient with respect to what enters a layer, which it takes the place of; only the inputs stay."""
-        if layer == 0:
-            self.input_grad = np.matmul(grad, self.weights[0].T, out=self.input_grad)
-            return self.input_grad
-        active = self.before[layer] > 0
-        grad = np.matmul(grad, self.weights[layer].T, out=self.before[layer])
-        grad *= active
-        return grad
+        for layer in reversed(range(1, len(self.weights))):
+            active = self.before[layer] > 0
+            grad = np.matmul(grad, self.weights[layer].T, out=self.before[layer])
+            grad *= active
+        self.input_grad = np.matmul(grad, self.weights[0].T, out=self.input_grad)
+        return self.input_grad
 
 
 class MLP(Network):
@@ -294,6 +297,11 @@ class MLP(Network):
         """The losses (n,) and the gradient of their *mean* with respect to ``params``, a vector like it."""
         x, labelled = self._checked(x, y)
         return labelled.loss_and_param_grad(x)
+
+    def loss_and_both_grads(self, x, y):
+        """The losses (n,), ``loss_and_param_grad``'s gradient and ``loss_and_input_grad``'s, from one pass."""
+        x, labelled = self._checked(x, y)
+        return labelled.loss_and_both_grads(x)
 
     def _checked(self, x, y):
         """The inputs (n, d), and the losses and gradients for their labels (n,)."""
@@ -357,6 +365,11 @@ class _Labelled:
         """The losses (n,) and the gradient of their *mean* with respect to the parameters."""
         loss, grad = self._losses(x)
         return loss, self.through.to_params(grad / len(grad))
+
+    def loss_and_both_grads(self, x):
+        """The losses (n,), the gradient of their *mean* with respect to the parameters, and theirs (n, d) to the inputs."""
+        loss, grad = self._losses(x)
+        return loss, self.through.to_params(grad / len(grad)), self.through.to_inputs(grad)
 
     def _losses(self, x):
         """The losses (n,), and their gradients (n, k) with respect to the logits."""

@@ -332,6 +332,27 @@ def test_a_map_carries_a_gradient_back_to_its_parameters_as_finite_differences_d
         np.testing.assert_allclose(gradient[j], slope, atol=1e-7)
 
 
+def test_a_pullback_carries_any_gradient_back_as_often_as_it_is_asked():
+    rng = np.random.default_rng(24)
+    net, x, kinds = Network([3, 6, 5, 2], rng), *frozen(rng.standard_normal((15, 3)), rng.standard_normal((2, 15, 2)))
+    outputs, pullback = net.outputs_and_pullback(x)
+    np.testing.assert_array_equal(outputs, net.outputs(x))
+    for grad_outputs in [*kinds, kinds[0]]:
+        np.testing.assert_array_equal(pullback(grad_outputs), net.param_grad(x, grad_outputs))
+    with pytest.raises(ValueError, match="grad_outputs"):
+        pullback(np.ones((15, 3)))
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_both_gradients_from_one_pass_are_those_of_two(sizes):
+    net = random_network(sizes)
+    x, y = batch_for(net, 15)
+    loss, to_params, to_inputs = net.loss_and_both_grads(x, y)
+    for found, wanted in zip((loss, to_params), net.loss_and_param_grad(x, y), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(to_inputs, net.loss_and_input_grad(x, y)[1])
+
+
 @pytest.mark.parametrize("fit", [MLP([2, 3], np.random.default_rng(0)), LogisticRegression([1.0, -2.0], 0.5)])
 def test_the_parameter_gradient_of_a_linear_model_is_that_of_finite_differences(fit):
     x, y = np.random.default_rng(22).standard_normal((12, 2)), np.arange(12) % 2
@@ -492,6 +513,8 @@ FITTABLE = {"x": np.array([[0.0], [2.0], [1.0], [3.0]]), "y": np.array([0, 0, 1,
         *refusals(Network, {"sizes": [2, 1], "rng": np.random.default_rng(0)}, sizes=NOT_MAP_SIZES, rng=NOT_A_GENERATOR),
         *refusals(NETWORK.outputs, {"x": np.eye(2)}, x=NOT_FOR_MODEL),
         *refusals(NETWORK.param_grad, TO_CARRY, x=NOT_FOR_MODEL, grad_outputs=not_an_array(2, 3)),
+        *refusals(NETWORK.outputs_and_pullback, {"x": np.eye(2)}, x=NOT_FOR_MODEL),
+        *refusals(NETWORK.loss_and_both_grads, BATCH, x=NOT_FOR_MODEL, y=NOT_FOR_THREE_CLASSES),
         *refusals(LogisticRegression.fit, FITTABLE, x=NOT_INPUTS, y=NOT_BINARY_LABELS),
     ],
 )
