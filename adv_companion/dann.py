@@ -134,9 +134,11 @@ class DomainAdversarialNetwork:
         x, domain = np.concatenate([x_source, x_target]), np.repeat([0, 1], n)
         outputs, pullback = self.extractor.outputs_and_pullback(x)
         features = self.reversal.forward(np.maximum(outputs, 0))
-        _, to_domain_head, to_features = self.domain_head.loss_and_both_grads(features, domain)
+        head = self.domain_head
+        _, to_domain_head, to_features = head.loss_and_both_grads(features, domain)
         passed_on = self.reversal.backward(to_features / n) * (outputs > 0)  # ReLU
-        return to_extractor + pullback(passed_on), to_label_head, 2 * to_domain_head  # two means added
+        to_extractor = to_extractor + pullback(passed_on)
+        return to_extractor, to_label_head, 2 * to_domain_head  # two means added
 
     def fit(self, x_source, y_source, x_target, *, epochs, batch_size, lr, rng, schedule=None, after_epoch=None):
         """Let the three networks descend at once, by Adam on minibatches. Returns the trained network; this one stays.
