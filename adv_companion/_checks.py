@@ -22,12 +22,13 @@ def as_array(name, value, tensors=False):
 
 
 def _kind(array):
-    """The namespace of ``array``, and the letter that NumPy has for such numbers: "i" and "u" integers, "f" floats."""
+    """The namespace of ``array``, and NumPy's letter for what it holds: "i" or "u" integers, "f" floats, others the rest."""
     if isinstance(array, np.ndarray):  # told at a glance, since training asks in every step
         return np, array.dtype.kind
     xp = array_namespace(array)
-    kinds = {"i": "integral", "f": "real floating"}
-    return xp, next((letter for letter, kind in kinds.items() if xp.isdtype(array.dtype, kind)), "O")
+    if xp.isdtype(array.dtype, "integral"):
+        return xp, "i"
+    return xp, "f" if xp.isdtype(array.dtype, "real floating") else "O"
 
 
 def floats(name, value, ndim, shape=None, tensors=False):

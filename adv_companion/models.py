@@ -204,12 +204,14 @@ class Network:
         """The outputs (n, k) of inputs (n, d), and ``param_grad`` at these inputs as a function of ``grad_outputs`` alone.
 
         For a loss that lies further up and needs the outputs first: the inputs pass through the network once.
+        Raises ValueError for arrays of another shape, or NaN or infinity in them; the function does so, too.
         """
         x = self._inputs(x)
         through = _Pass(self, len(x), x.dtype)
         outputs = through.forward(x)
 
         def pullback(grad_outputs):
+            """The gradient of sum(grad_outputs * outputs) with respect to ``params``, for ``grad_outputs`` (n, k)."""
             return through.to_params(_checks.floats("grad_outputs", grad_outputs, ndim=2, shape=outputs.shape))
 
         return outputs, pullback
@@ -256,9 +258,9 @@ class _Pass:
     def to_inputs(self, grad):
         """The outputs' gradient (n, k), carried back to the inputs: (n, d)."""
         for layer in reversed(range(1, len(self.weights))):
-            active = self.before[layer] > 0
+            positive = self.before[layer] > 0
             grad = np.matmul(grad, self.weights[layer].T, out=self.before[layer])
-            grad *= active
+            grad *= positive
         self.input_grad = np.matmul(grad, self.weights[0].T, out=self.input_grad)
         return self.input_grad
 
@@ -299,7 +301,10 @@ class MLP(Network):
         return labelled.loss_and_param_grad(x)
 
     def loss_and_both_grads(self, x, y):
-        """The losses (n,), ``loss_and_param_grad``'s gradient and ``loss_and_input_grad``'s, from one pass."""
+        """The losses (n,), the gradient of their *mean* with respect to ``params``, and theirs (n, d) to the inputs.
+
+        What ``loss_and_param_grad`` and ``loss_and_input_grad`` give, from one pass through the network.
+        """
         x, labelled = self._checked(x, y)
         return labelled.loss_and_both_grads(x)
 
@@ -369,7 +374,8 @@ class _Labelled:
     def loss_and_both_grads(self, x):
         """The losses (n,), the gradient of their *mean* with respect to the parameters, and theirs (n, d) to the inputs."""
         loss, grad = self._losses(x)
-        return loss, self.through.to_params(grad / len(grad)), self.through.to_inputs(grad)
+        to_params = self.through.to_params(grad / len(grad))  # first, since the way to the inputs overwrites the pass
+        return loss, to_params, self.through.to_inputs(grad)
 
     def _losses(self, x):
         """The losses (n,), and their gradients (n, k) with respect to the logits."""
