@@ -2,12 +2,13 @@
 
 A model is anything with ``predict(x) -> (n,)``, ``loss(x, y) -> (n,)`` and
 ``loss_and_input_grad(x, y) -> ((n,), (n, d))``; the models of ``adv_companion.models`` are, and
-``adv_companion.pytorch`` makes one of a PyTorch module. Arrays are NumPy's or PyTorch's: all stays where ``x`` is.
+``adv_companion.pytorch`` makes one of a PyTorch module. These have ``for_labels``, too: the log-odds against a label, by
+which ``fgsm`` and ``pgd`` find their way where a model is so sure that its loss is flat. Arrays are NumPy's or PyTorch's:
+all stays where ``x`` is.
 """
 
 import math
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 from array_api_compat import array_namespace, device, is_numpy_array
@@ -35,8 +36,9 @@ def fgsm(model, x, y, eps, p=math.inf, bounds=None):
     _checks.model("model", model, "loss_and_input_grad")
     x = _checks.floats("x", x, ndim=2, tensors=True)
     eps, _ = _checks.real("eps", eps, low=0), dual_exponent(p)
+    y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max, tensors=True)
     low, high = _checks.box("bounds", bounds, "x", x)
-    _, gradient = model.loss_and_input_grad(x, y)
+    gradient = _uphill(model, x, y)
     step = array_namespace(x).astype(linear_maximizer(gradient, eps, p), x.dtype)
     return nearest(x + step, x, eps, p, low, high)
 
@@ -50,14 +52,16 @@ def pgd(
     Returns, for each row on its own, the highest-loss point seen over all restarts and steps, the clean point included:
     no row depends on the others, and neither more restarts nor more steps *of the same size* weaken it. Coordinates
     that stand at a bound and would leave it are taken out of the gradient, lest an l_1 step be spent on nothing.
+    A model with ``for_labels`` is attacked just as well where it is so sure that its loss rounds to zero.
 
     Parameters: ``model``; ``x`` (n, d) float; ``y`` (n,) labels, the wanted ones if ``targeted`` (the loss towards them
     is then made small); ``eps`` >= 0 in units of ``x``; ``p`` in {1, 2, inf}; ``steps`` >= 1; ``step_size`` > 0 in
     units of ``x``, None for 2.5 * eps / steps; ``restarts`` >= 1, more than one only with ``random_start`` (uniform in
     the ball, then projected; for p = 1 a handicap, as it moves all features and a step moves one back); ``bounds`` as
     for ``fgsm``; ``rng`` a ``numpy.random.Generator``, None for one with seed 0, so that a call can be repeated;
-    ``n_jobs`` None, or how many workers, as joblib counts them, share out the restarts and, in blocks of a size that does
-    not depend on their number, the rows of a NumPy ``x``; ``progress`` True for a bar.
+    ``n_jobs`` how many workers, as joblib counts them, share out the restarts and, in blocks of a size that does not depend
+    on their number, the rows of a NumPy ``x``; None for one and all rows at once, which may round otherwise; ``progress``
+    True for a bar.
     Returns the attacked inputs ``(n, d)``; ``x`` stays as it is. A restart costs ``steps`` gradients and two losses.
     Raises ValueError where an argument is none of these. Section 62.1.2; Madry et al. (2018).
     """
@@ -81,7 +85,8 @@ def pgd(
     for k, walk in enumerate(_parallel.results(tasks, len(blocks) * restarts, "walks", n_jobs, progress)):
         block = k // restarts
         highest[block] = _higher(highest[block], walk) if block in highest else walk
-    return array_namespace(x).concat([points for points, _ in highest.values()])
+    found = [points for points, _ in highest.values()]
+    return found[0] if len(found) == 1 else array_namespace(x).concat(found)
 
 
 def _blocks(x, n_jobs):
@@ -106,15 +111,15 @@ def _higher(walk, other):
 def _climb(model, eps, p, steps, size, low, high, x, y, start):
     """One walk of ``pgd``: the best point seen in each row, and the losses there. A negative ``size`` descends."""
     xp, uphill = array_namespace(x), math.copysign(1, size)
-    labelled = _for_labels(model, y)
+    height, height_and_grad = _objective(model, y)
     z, spare, *room = _arrays_like(x, 6)
     onto = _projection(x, eps, p, low, high, room)
-    best = _Best(x, uphill * labelled.loss(x), room[-1])
+    best = _Best(x, uphill * height(x), room[-1])
     z[...] = start
     z = onto(z)
     for _ in range(steps):
-        loss, gradient = labelled.loss_and_input_grad(z)
-        best.see(z, uphill * loss)
+        value, gradient = height_and_grad(z)
+        best.see(z, uphill * value)
         if p == math.inf:  # here a step against the box does no harm, since it is undone
             u = _times_sign(size, gradient, out=spare)
         else:
@@ -125,7 +130,7 @@ def _climb(model, eps, p, steps, size, low, high, x, y, start):
         z, spare = onto(u), z
     if not xp.all(xp.isfinite(z)):  # a NaN stays to the end of the walk
         raise ValueError("model must have a finite gradient, got NaN or infinity on the way")
-    best.see(z, uphill * labelled.loss(z))
+    best.see(z, uphill * height(z))
     return best.points(), best.loss
 
 
@@ -134,12 +139,22 @@ def _arrays_like(x, count):
     return array_namespace(x).empty((count, *x.shape), dtype=x.dtype, device=device(x))
 
 
-def _for_labels(model, y):
-    """The model's losses and gradients as functions of the inputs alone, prepared for many calls if the model can."""
+def _uphill(model, x, y):
+    """The gradient (n, d) of each row's loss, up to a positive factor, which no best step depends on."""
+    _, height_and_grad = _objective(model, y)
+    return height_and_grad(x)[1]
+
+
+def _objective(model, y):
+    """What a walk climbs, as two functions of the inputs: a height (n,) for each row, and heights with their gradients.
+
+    The log-odds against the label where a model has them, else the loss. They rise together, but where the model is sure
+    the loss is flat, in the end to the last digit.
+    """
     if hasattr(model, "for_labels"):
-        return model.for_labels(y)
-    given = {"loss": lambda z: model.loss(z, y), "loss_and_input_grad": lambda z: model.loss_and_input_grad(z, y)}
-    return SimpleNamespace(**given)
+        labelled = model.for_labels(y)
+        return labelled.log_odds, labelled.log_odds_and_input_grad
+    return lambda z: model.loss(z, y), lambda z: model.loss_and_input_grad(z, y)
 
 
 def _projection(x, eps, p, low, high, room):

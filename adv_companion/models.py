@@ -6,6 +6,7 @@ A model has ``logits(x)`` (n, k), ``predict(x)`` (n,), ``loss(x, y)`` (n,) and `
 """
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 from scipy.optimize import linprog
@@ -50,6 +51,14 @@ class LogisticRegression:
         """
         loss, factor = self._loss_and_score_grad(x, y)
         return loss, factor[:, None] * self.coef
+
+    def for_labels(self, y):
+        """The log-odds (n,) against labels (n,) that stay, minus or plus the score, as ``MLP.for_labels`` gives them."""
+        sign = 1 - 2 * _checks.labels("y", y, None, n_classes=2)
+        return SimpleNamespace(
+            log_odds=lambda x: sign * self.logits(x)[:, 1],
+            log_odds_and_input_grad=lambda x: (sign * self.logits(x)[:, 1], sign[:, None] * self.coef),
+        )
 
     def _loss_and_score_grad(self, x, y):
         score = self.logits(x)[:, 1]
@@ -311,12 +320,14 @@ class MLP(Network):
     def _checked(self, x, y):
         """The inputs (n, d), and the losses and gradients for their labels (n,)."""
         x = self._inputs(x)
-        return x, _Labelled(self, _checks.labels("y", y, len(x), n_classes=self.sizes[-1]))
+        return x, _Labelled(self, _checks.labels("y", y, len(x), n_classes=self.sizes[-1]), _Pass(self, len(x), x.dtype))
 
     def for_labels(self, y):
-        """``loss`` and ``loss_and_input_grad`` for labels (n,) that stay: an object with both, of the inputs alone.
+        """The log-odds (n,) against labels (n,) that stay: log((1 - p_y) / p_y), which the loss log(1 + e^log-odds) follows.
 
-        For loops that ask many times: nothing is checked again, and each call overwrites the gradients of the last.
+        For walks that climb the loss: where a row is confident the loss is flat, the log-odds are not. Returns an object
+        with ``log_odds(x)`` and ``log_odds_and_input_grad(x)``, which check ``x`` (n, d) the first time only; a call
+        overwrites the last one's gradients (n, d).
         """
         return _Labelled(self, _checks.labels("y", y, None, n_classes=self.sizes[-1]))
 
@@ -351,15 +362,24 @@ class _NoiseInFirstLayer:
 
 
 class _Labelled:
-    """A classifier's losses and gradients, for labels that stay and batches of one size and precision."""
+    """A classifier's losses, log-odds and gradients, for labels that stay and batches of one size and precision."""
 
-    def __init__(self, network, y):
-        self.network, self.through = network, None
+    def __init__(self, network, y, through=None):
+        self.network, self.through = network, through
         self.right = y * len(y) + np.arange(len(y))  # where the labels' numbers stand in scores (k, n), in flat order
+
+    def log_odds(self, x):
+        """The log-odds (n,) against the labels at inputs (n, d)."""
+        return self._log_odds(x)[0]
+
+    def log_odds_and_input_grad(self, x):
+        """The log-odds (n,), and their gradients (n, d) in an array that the next call overwrites."""
+        log_odds, grad = self._log_odds(x)
+        return log_odds, self.through.to_inputs(grad)
 
     def loss(self, x):
         """Cross-entropies (n,) of inputs (n, d)."""
-        return self._losses(x)[0]
+        return np.logaddexp(0, self.log_odds(x))
 
     def loss_and_input_grad(self, x):
         """The losses (n,), and their gradients (n, d) in an array that the next call overwrites."""
@@ -379,25 +399,32 @@ class _Labelled:
 
     def _losses(self, x):
         """The losses (n,), and their gradients (n, k) with respect to the logits."""
-        self.through = self.through or _Pass(self.network, len(x), x.dtype)
-        return _softmax_cross_entropy(self.through.forward(x), self.right)
+        log_odds, grad = self._log_odds(x)
+        grad *= expit(log_odds)[:, None]
+        return np.logaddexp(0, log_odds), grad
+
+    def _log_odds(self, x):
+        """The log-odds (n,), and their gradients (n, k) with respect to the logits."""
+        if self.through is None:  # the first inputs show what is to come
+            self.through = _Pass(self.network, len(self.network._inputs(x)), x.dtype)
+        return _log_odds_against(self.through.forward(x), self.right)
 
 
-def _softmax_cross_entropy(logits, right):
-    """Losses (n,) and gradients (n, k), in a form in which a confident row does not round to zero.
+def _log_odds_against(logits, right):
+    """log((1 - p_y) / p_y) for each row (n,), and its gradients (n, k) with respect to the logits.
 
-    The gradient is p_j for the wrong classes and minus their sum for the right one, never p_y - 1. The loss is the
-    lead of the largest logit over that of y, plus log1p of what the others add to it. Classes are rows meanwhile,
-    since whole rows add and divide fastest; ``right`` (n,) says where the labels' numbers then stand, in flat order.
+    That is logsumexp of the wrong logits less the right one. So its gradient is the softmax over the wrong classes, and -1
+    for the right one: it rounds to zero on no row, however confident. The cross-entropy is log(1 + e^log-odds). Classes
+    are rows meanwhile, since whole rows add and divide fastest; ``right`` (n,) says where the labels' numbers then
+    stand, in flat order.
     """
     scores = np.array(logits.T, order="C")
+    flat = scores.ravel()
+    own, flat[right] = flat[right], -np.inf
     largest = scores.max(axis=0)
-    lead = largest - scores.ravel()[right]
     scores -= largest
-    odds = np.exp(scores, out=scores)
-    own, odds.ravel()[right] = odds.ravel()[right], 0
-    rest = odds.sum(axis=0)
-    total = own + rest
-    odds /= total
-    odds.ravel()[right] = -rest / total
-    return lead + np.log1p(own - 1 + rest), odds.T
+    share = np.exp(scores, out=scores)
+    total = share.sum(axis=0)
+    share /= total
+    flat[right] = -1
+    return np.log(total) + (largest - own), share.T

@@ -40,9 +40,9 @@ class TorchModel:
         return self.for_labels(y).loss_and_input_grad(self._rows(x))
 
     def for_labels(self, y):
-        """``loss`` and ``loss_and_input_grad`` for labels (n,) that stay: an object with both, of the inputs alone.
+        """The log-odds (n,) against labels (n,) that stay, as ``MLP.for_labels`` gives them.
 
-        For loops that ask many times: what the labels hold is checked once, since a look at it waits for the device.
+        What the labels hold is checked once, since a look at it waits for the device.
         """
         return _Labelled(self, y)
 
@@ -57,27 +57,40 @@ class TorchModel:
 
 
 class _Labelled:
-    """A model's losses and gradients, for labels that stay."""
+    """A model's losses, log-odds and gradients, for labels that stay."""
 
     def __init__(self, model, y):
         self.model, self.y, self.checked = model, y, False
 
-    def loss(self, x):
-        """Cross-entropies (n,) of inputs (n, d)."""
+    def log_odds(self, x):
+        """The log-odds (n,) against the labels at inputs (n, d)."""
         with torch.no_grad():
-            return self._losses(x)
+            return self._log_odds(x)
+
+    def log_odds_and_input_grad(self, x):
+        """The log-odds (n,), and their gradients (n, d)."""
+        x = x.detach().requires_grad_(True)
+        with torch.enable_grad():
+            log_odds = self._log_odds(x)
+            (gradient,) = torch.autograd.grad(log_odds.sum(), x)
+        return log_odds.detach(), gradient
+
+    def loss(self, x):
+        """Cross-entropies (n,) of inputs (n, d): log(1 + e^log-odds)."""
+        return torch.nn.functional.softplus(self.log_odds(x))
 
     def loss_and_input_grad(self, x):
         """The losses (n,), and their gradients (n, d)."""
-        x = x.detach().requires_grad_(True)
-        with torch.enable_grad():
-            loss = self._losses(x)
-            (gradient,) = torch.autograd.grad(loss.sum(), x)
-        return loss.detach(), gradient
+        log_odds, gradient = self.log_odds_and_input_grad(x)
+        return torch.nn.functional.softplus(log_odds), torch.sigmoid(log_odds)[:, None] * gradient
 
-    def _losses(self, x):
+    def _log_odds(self, x):
+        """log((1 - p_y) / p_y), not by way of PyTorch's cross-entropy: its gradient p_y - 1 rounds to zero at a gap of 17."""
         logits = self.model._logits(x)
         if not self.checked:
+            if logits.ndim != 2 or logits.shape[1] < 2:
+                raise ValueError(f"module must give logits (n, k) of k >= 2 classes, got shape {tuple(logits.shape)}")
             y = torch.as_tensor(self.y, device=logits.device)
-            self.y, self.checked = _checks.labels("y", y, len(logits), logits.shape[1], tensors=True), True
-        return torch.nn.functional.cross_entropy(logits, self.y, reduction="none")
+            self.y, self.checked = _checks.labels("y", y, len(logits), logits.shape[1], tensors=True)[:, None], True
+        own, others = logits.gather(1, self.y)[:, 0], logits.scatter(1, self.y, -torch.inf)
+        return torch.logsumexp(others, dim=1) - own

@@ -47,6 +47,7 @@ NO_FUNCTION = NOT_A_FUNCTION | {"None": None}
 NOT_A_FLAG = {"number": 1, "text": "no", "None": None, "list": []}
 NOT_JOBS = {"zero": 0, "float": 2.0, "text": "all", "bool": True}
 NOT_A_STORE = {"text": "folder", "number": 1}
+BINARY_OF_ANY_LENGTH = {what: bad for what, bad in NOT_BINARY_LABELS.items() if "too" not in what}
 NOT_X = NOT_INPUTS | {"another width": np.ones((2, 3))}
 
 RNG = np.random.default_rng(0)
@@ -92,7 +93,7 @@ SHARED = [
     *refusals(STAIRS.staircase, X, x=NOT_INPUTS),
     *[row for method in ON_X for row in refusals(method, X, x=NOT_X)],
     *[row for method in ON_BATCH for row in refusals(method, BATCH, x=NOT_X, y=NOT_BINARY_LABELS)],
-    *refusals(NET.for_labels, {"y": np.array([0, 1])}, y={what: bad for what, bad in NOT_BINARY_LABELS.items() if "too" not in what}),
+    *[row for model in (NET, LINE) for row in refusals(model.for_labels, {"y": np.array([0, 1])}, y=BINARY_OF_ANY_LENGTH)],
     *refusals(NET.with_input_noise, X | {"sigma": 0.5}, x=NOT_X, sigma=NOT_A_BUDGET | {"zero": 0}),
     *refusals(DomainAdversarialNetwork, {"feature_sizes": (2, 3), "label_sizes": (2,), "domain_hidden": (), "lambda_": 1, "rng": RNG}, rng=NOT_A_GENERATOR),
     *refusals(ADAPTED.fit, FIT, schedule=NOT_A_FUNCTION, after_epoch=NOT_A_FUNCTION),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from helpers import NOT_A_BUDGET, NOT_A_GENERATOR, NOT_A_NUMBER, NOT_A_POSITIVE_COUNT, NOT_AN_EXPONENT
 from helpers import NOT_BINARY_LABELS, NOT_INPUTS, NOT_LABELS, RAGGED
-from helpers import assert_refused, frozen, refusals
+from helpers import assert_refused, frozen, refusals, surer
 from scipy.optimize import linprog, minimize
 from scipy.special import expit
 from scipy.stats import kstest
@@ -197,7 +197,7 @@ def test_a_row_does_not_depend_on_its_batch(p):
         np.testing.assert_allclose(attacked[i], fgsm(model, x[i : i + 1], y[i : i + 1], 0.4, p)[0], rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("gap", [40.0, 700.0])
+@pytest.mark.parametrize("gap", [40.0, 700.0, 1e5])
 def test_a_confident_point_is_attacked_with_the_full_budget(gap):
     model = LogisticRegression([3.0, 4.0], 0.0)
     x = np.array([[gap / 3, 0.0], [1.0, 1.0]])
@@ -612,7 +612,7 @@ def test_a_rows_attack_does_not_depend_on_its_batch(p):
     np.testing.assert_allclose(first_rows, all_rows[:11], rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("gap", [40.0, 700.0])
+@pytest.mark.parametrize("gap", [40.0, 700.0, 1e5])
 @pytest.mark.parametrize("p", P)
 def test_a_confident_row_is_attacked_as_far_as_the_others(p, gap):
     model = LogisticRegression([3.0, 4.0], 0.0)
@@ -620,6 +620,16 @@ def test_a_confident_row_is_attacked_as_far_as_the_others(p, gap):
     step = pgd(model, x, [1, 1, 1], 0.5, p, random_start=False) - x
     np.testing.assert_allclose(step, np.broadcast_to(step[1], step.shape), atol=1e-12)
     assert np.linalg.norm(step[0], p) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("attack", [fgsm, pgd])
+@pytest.mark.parametrize("p", P)
+def test_however_sure_a_model_of_two_classes_is_it_is_attacked_alike(p, attack, kind):
+    """Logits times 2^14 label alike, but the loss of most rows rounds to zero, and its gradient with it."""
+    x, sure = X_MOONS.astype(kind), surer(NET, 2**14)
+    assert np.median(np.abs(np.diff(sure.logits(x)))) > 1e4
+    np.testing.assert_array_equal(attack(sure, x, Y_MOONS, 0.3, p), attack(NET, x, Y_MOONS, 0.3, p))
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-150, 1e150])

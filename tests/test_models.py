@@ -534,19 +534,40 @@ def test_a_network_computes_in_the_precision_of_its_inputs(kind):
     np.testing.assert_allclose(gradient, net.loss_and_input_grad(x.astype(np.float64), y)[1], rtol=1e-3, atol=1e-6)
 
 
-def test_labels_given_once_give_the_same_losses_and_gradients():
+@pytest.mark.parametrize("model", [LogisticRegression([1.5, -2.0, 0.5], 0.3), random_network([3, 8, 7, 2]), random_network([3, 6, 4])])
+def test_the_log_odds_are_those_against_the_label_and_their_gradient_that_of_finite_differences(model):
     rng = np.random.default_rng(41)
-    net, y = MLP([5, 8, 7, 3], rng), rng.integers(0, 3, 6)
-    labelled = net.for_labels(y)
-    for _ in range(3):
-        x = rng.standard_normal((6, 5))
-        loss, gradient = net.loss_and_input_grad(x, y)
-        found = labelled.loss_and_input_grad(x)
-        np.testing.assert_array_equal(labelled.loss(x), loss)
-        np.testing.assert_array_equal(found[0], loss)
-        np.testing.assert_array_equal(found[1], gradient)
+    x = rng.standard_normal((9, 3))
+    y = rng.integers(0, model.logits(x).shape[1], 9)
+    against, h = model.for_labels(y), 1e-6
+    for points in (x, -x):  # the second time on the arrays of the first
+        p = np.exp(log_softmax(model.logits(points), axis=1))[np.arange(9), y]
+        log_odds, gradient = against.log_odds_and_input_grad(points)
+        np.testing.assert_allclose(log_odds, np.log((1 - p) / p), rtol=1e-9)
+        np.testing.assert_array_equal(against.log_odds(points), log_odds)
+        np.testing.assert_allclose(model.loss(points, y), np.log1p(np.exp(log_odds)), rtol=1e-12)
+        gradient = gradient.copy()  # the next call overwrites it
+        for j, step in enumerate(h * np.eye(3)):
+            slope = (against.log_odds(points + step) - against.log_odds(points - step)) / (2 * h)
+            np.testing.assert_allclose(gradient[:, j], slope, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("gap", [30.0, 200.0, 1e4])
+def test_log_odds_are_as_steep_on_a_confident_row(kind, gap):
+    against = linear_network([1, 0], [0, 0], [0, 1]).for_labels(np.array([0, 0]))
+    log_odds, gradient = against.log_odds_and_input_grad(np.array([[gap, 0.0], [-gap, 0.0]], dtype=kind))
+    assert log_odds.dtype == gradient.dtype == kind
+    np.testing.assert_allclose(log_odds, [math.log(2) - gap, math.log(2) + gap], rtol=1e-6)
+    np.testing.assert_array_equal(gradient, [[-1, 0.5], [-1, 0.5]])
+
+
+def test_labels_and_inputs_of_the_wrong_kind_are_refused_by_name():
+    net = random_network([5, 8, 3])
     with pytest.raises(ValueError, match="^y must hold labels"):
         net.for_labels(np.array([0, 3]))
+    with pytest.raises(ValueError, match="^x must have shape"):
+        net.for_labels(np.array([0, 2])).log_odds(np.ones((2, 4)))
 
 
 @pytest.mark.parametrize("sizes", [[4, 9, 3], [9, 4, 3], [6, 2], [3, 5, 5, 4]])

@@ -1,6 +1,7 @@
 """Public attack libraries on the same weights and images: where they are right we agree, and where not it is shown."""
 
 import math
+from functools import partial
 
 import eagerpy as ep
 import foolbox
@@ -11,6 +12,7 @@ import torchattacks
 from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescentNumpy
 from art.estimators.classification import PyTorchClassifier
 from art.utils import projection, random_sphere
+from helpers import surer
 from pyautoattack import AutoAttack
 from scipy.stats import kstest
 from twins import twin
@@ -156,6 +158,30 @@ def test_the_step_of_torchattacks_shrinks_with_the_batch_on_a_confident_point(ba
     print(f"batch {batch}: {taken[0]:.3f} of the step")
     np.testing.assert_allclose(np.linalg.norm(ours - x, axis=1), 0.1, rtol=1e-12)
     assert (taken < {1: 0.9, 32: 0.2, 1000: 0.01}[batch]).all()
+
+
+@pytest.mark.parametrize("library", ["torchattacks", "Foolbox"])
+def test_a_library_loses_sight_of_confident_rows_in_single_precision_and_ours_does_not(task, library):
+    """Logits times 64 label alike. The libraries climb PyTorch's cross-entropy, whose gradient p_y - 1 rounds to zero."""
+    net, x, y = task
+    if library == "torchattacks":
+        attack = partial(torchattacks.PGD, eps=0.1, alpha=0.00625, steps=40)
+    else:
+        attack = foolbox_pgd
+    left = {}
+    for name, model in (("calm", net), ("sure", surer(net, 64))):
+        theirs = as_images(attack, model, x, y, torch.float32)
+        ours = pgd(model, x.astype(np.float32), y, 0.1, steps=40, bounds=(0, 1))
+        left[name] = accuracy(model, theirs, y), accuracy(model, ours, y)
+    print(f"accuracy left by {library} and by ours: {left}")
+    assert abs(left["calm"][0] - left["calm"][1]) <= 0.03
+    assert left["sure"][0] >= left["sure"][1] + 0.1
+    assert left["sure"][1] <= left["calm"][1] + 0.03
+
+
+def foolbox_pgd(module):
+    model, attack = foolbox.PyTorchModel(module.eval(), bounds=(0, 1)), foolbox.attacks.LinfPGD(rel_stepsize=0.0625, steps=40)
+    return lambda x, y: attack(model, x, y, epsilons=0.1)[1]
 
 
 def test_foolbox_rescales_where_the_nearest_point_of_the_l_1_ball_is_another():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import test_arguments
 import torch
+from helpers import surer
 from twins import twin
 
 from adv_companion import attacks, pytorch
@@ -72,7 +73,7 @@ def test_a_walk_looks_at_the_labels_once(monkeypatch):
 
 @pytest.mark.parametrize("wrong, message", [(YT + 5, "labels 0 to 4"), (YT * 1.0, "integer labels"), (YT[:3], "shape")])
 def test_wrong_labels_are_refused_by_name(wrong, message):
-    for call in (TWIN.loss, TWIN.loss_and_input_grad, lambda x, y: TWIN.for_labels(y).loss(x)):
+    for call in (TWIN.loss, TWIN.loss_and_input_grad, lambda x, y: TWIN.for_labels(y).log_odds(x)):
         with pytest.raises(ValueError, match=f"^y must .*{message}"):
             call(XT, wrong)
 
@@ -107,6 +108,31 @@ def test_images_in_single_precision():
     torch.testing.assert_close(model.logits(x), model.module(x.reshape(-1, 3, 6, 6)))
 
 
+@pytest.mark.parametrize("scale", [1, 32, 1024])
+def test_a_sure_module_in_single_precision_keeps_its_losses_and_gradients(scale):
+    """PyTorch's cross-entropy does not: p_y - 1 rounds to zero at a gap of 17."""
+    net = surer(NET, scale)
+    y = net.predict(X)
+    model, x = TorchModel(twin(net, torch.float32)), torch.tensor(X, dtype=torch.float32)
+    wanted = net.loss_and_input_grad(x.numpy().astype(float), y)
+    loss, gradient = (found.numpy().astype(float) for found in model.loss_and_input_grad(x, torch.tensor(y)))
+    in_range = wanted[0] > 1e-30
+    assert in_range.mean() > 0.1
+    np.testing.assert_allclose(np.log(loss[in_range]), np.log(wanted[0][in_range]), rtol=1e-3, atol=1e-3)
+    gradient, exact = gradient[in_range], wanted[1][in_range]
+    cosine = np.sum(gradient * exact, axis=1) / np.linalg.norm(gradient, axis=1) / np.linalg.norm(exact, axis=1)
+    assert cosine.min() > 1 - 1e-6
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+@pytest.mark.parametrize("p", P)
+def test_however_sure_a_module_of_two_classes_is_it_is_attacked_alike(p, kind):
+    net = MLP([12, 20, 2], np.random.default_rng(2))
+    x, y = XT.to(kind), torch.tensor(net.predict(X))
+    calm, sure = TorchModel(twin(net, kind)), TorchModel(twin(surer(net, 2**14), kind))
+    assert torch.equal(pgd(sure, x, y, 0.1, p), pgd(calm, x, y, 0.1, p))
+
+
 def test_what_is_no_module_or_no_row_is_refused():
     with pytest.raises(ValueError, match="^module must be a torch.nn.Module"):
         TorchModel(NET)
@@ -116,6 +142,8 @@ def test_what_is_no_module_or_no_row_is_refused():
         TWIN.logits(XT[0])
     with pytest.raises(ValueError, match="^y must hold labels 0 to 4"):
         TWIN.loss(XT, YT + 5)
+    with pytest.raises(ValueError, match="^module must give logits"):
+        TorchModel(torch.nn.Linear(12, 1, dtype=torch.float64)).loss(XT, 0 * YT)
     with pytest.raises(ValueError, match="^x must be finite"):
         pgd(TWIN, XT * math.nan, YT, 0.1)
 
