@@ -26,7 +26,7 @@ beside := $(PEERS)/bin/python
 met    := $(PEERS)/.installed
 
 # loadfile keeps the cells of a notebook on one worker, in their order, and trains what the tests of a file share once.
-NBVAL := $(bin)/python -m pytest --nbval --nbval-current-env -n $(WORKERS) --dist loadfile -p no:cacheprovider -q
+NBVAL := $(bin)/python -m pytest -p nbval.plugin --nbval --nbval-current-env -n $(WORKERS) --dist loadfile -p no:cacheprovider -q
 
 # A warning of Sphinx is said once and then forgotten by an incremental build, so each build starts clean.
 # $(1) is the folder that receives _build/html, $(2) the folder with the sources.
@@ -38,7 +38,7 @@ export CHROMIUM ?= /usr/bin/chromium
 BROWSER := $(bin)/python -m pytest -n $(WORKERS) -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help book lite pdf hosted site serve lab test test-unit test-notebooks test-book test-portability test-pages \
+.PHONY: help book lite pdf hosted site serve lab test test-unit test-notebooks test-book test-gate test-portability test-pages \
 	test-browser test-lighthouse test-lite peers test-peers test-oracles test-properties test-coverage test-mutants test-order \
 	test-pythons test-offline test-wheel test-lowest audit report record-peers bench links record lock clean distclean \
 	assignment grade test-grading time-grading
@@ -111,15 +111,19 @@ serve: book  ## build the book and show it in a browser on this machine
 lab: $(installed)  ## open the notebooks in JupyterLab
 	$(bin)/jupyter-lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/chapters
 
-test: test-unit test-notebooks test-book test-pages  ## run every check
+test: test-unit test-notebooks test-book  ## functions, recorded outputs, the book's build
 
 # The tests of the package itself, and those of the book, the exercises and the gate beside them.
-unit := tests --ignore=tests/test_notebooks.py $(foreach suite,grading browser lite peers oracles,--ignore=tests/$(suite))
-math := $(unit) $(foreach name,book claims exercises gate hosted report,--ignore=tests/test_$(name).py)
+apart := notebooks.py exercises.py gate.py
+unit  := tests $(apart:%=--ignore=tests/test_%) $(foreach suite,grading browser lite peers oracles,--ignore=tests/$(suite))
+math  := $(unit) $(foreach name,book claims hosted report,--ignore=tests/test_$(name).py)
 SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder -q
 
-test-unit: $(installed)  ## test the functions, and the gate itself
+test-unit: $(installed)  ## test the functions, the claims, and what is written beside the notebooks
 	$(bin)/python -m pytest $(unit) $(SHARED)
+
+test-gate: $(installed)  ## plant faults in copies of the project and wrong answers in the exercises: the checks must see them (minutes)
+	$(bin)/python -m pytest tests/test_gate.py tests/test_exercises.py -n $(WORKERS) -q -p no:cacheprovider
 
 test-notebooks: $(installed)  ## run every notebook and compare with what it recorded
 	$(bin)/python -m pytest tests/test_notebooks.py -n $(WORKERS) -q -p no:cacheprovider
@@ -147,7 +151,7 @@ peers: $(met)  ## set up the environment with PyTorch and other libraries, for t
 
 test-peers: $(met)  ## the same lines on PyTorch tensors and on a cluster; the page on your own model, run again
 	$(beside) -m pytest tests/peers -q -p no:cacheprovider -o filterwarnings=default
-	$(beside) -m pytest --nbval --nbval-current-env -p no:cacheprovider -q beyond
+	$(beside) -m pytest -p nbval.plugin --nbval --nbval-current-env -p no:cacheprovider -q beyond
 
 test-properties: $(installed)  ## look for exceptions to what must always hold: make test-properties EXAMPLES=1000
 	EXAMPLES=$(or $(EXAMPLES),1000) $(bin)/python -m pytest tests/test_properties.py -n $(WORKERS) -q -p no:cacheprovider

@@ -151,10 +151,20 @@ def _objective(model, y):
     The log-odds against the label where a model has them, else the loss. They rise together, but where the model is sure
     the loss is flat, in the end to the last digit.
     """
-    if hasattr(model, "for_labels"):
+    if _knows_log_odds(type(model)):
         labelled = model.for_labels(y)
         return labelled.log_odds, labelled.log_odds_and_input_grad
     return lambda z: model.loss(z, y), lambda z: model.loss_and_input_grad(z, y)
+
+
+def _knows_log_odds(kind):
+    """Whether models of this kind have ``for_labels``, and no loss of their own that one inherited would not go with."""
+
+    def owner(method):
+        return next((parent for parent in kind.__mro__ if method in vars(parent)), object)
+
+    own = owner("for_labels")
+    return own is not object and issubclass(own, owner("loss")) and issubclass(own, owner("loss_and_input_grad"))
 
 
 def _projection(x, eps, p, low, high, room):

@@ -1,5 +1,6 @@
 import itertools
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -630,6 +631,29 @@ def test_however_sure_a_model_of_two_classes_is_it_is_attacked_alike(p, attack, 
     x, sure = X_MOONS.astype(kind), surer(NET, 2**14)
     assert np.median(np.abs(np.diff(sure.logits(x)))) > 1e4
     np.testing.assert_array_equal(attack(sure, x, Y_MOONS, 0.3, p), attack(NET, x, Y_MOONS, 0.3, p))
+
+
+@pytest.mark.parametrize("base", [MLP, LogisticRegression])
+@pytest.mark.parametrize("attack", [fgsm, partial(pgd, random_start=False)])
+def test_a_subclass_with_a_loss_of_its_own_is_attacked_by_that_loss(base, attack):
+    class Upside(base):
+        def loss(self, x, y):
+            return -super().loss(x, y)
+
+        def loss_and_input_grad(self, x, y):
+            loss, gradient = super().loss_and_input_grad(x, y)
+            return -loss, -gradient
+
+    class Renamed(base):
+        """Nothing that an attack asks for is different."""
+
+    def made(kind):
+        return kind([2, 2], np.random.default_rng(0)) if base is MLP else kind([1.0, -2.0], 0.1)
+
+    model, x, y = made(base), np.array([[0.3, -0.2], [1.0, 0.5]]), np.array([0, 1])
+    np.testing.assert_array_equal(attack(made(Renamed), x, y, 0.1), attack(model, x, y, 0.1))
+    assert (model.loss(attack(model, x, y, 0.1), y) > model.loss(x, y)).all()
+    assert (model.loss(attack(made(Upside), x, y, 0.1), y) < model.loss(x, y)).all()
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-150, 1e150])

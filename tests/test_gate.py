@@ -1,7 +1,7 @@
 """The gate proves itself: each fault planted in a copy of the project must turn the real command red, by name.
 
-The copy is small: one notebook for the notebooks' faults, two pages for the book's. It runs in this environment, with the
-copy's own package in front of the installed one.
+The copies are small: one notebook for the notebooks' faults, two pages for the book's. They run in this environment, with
+the copy's own package in front of the installed one.
 """
 
 import json
@@ -71,7 +71,7 @@ CASES = {
 
 def not_the_project(folder, names):
     """Hidden files, what was built, and environments, wherever they lie."""
-    return [n for n in names if n.startswith((".", "_build", "__pycache__")) or Path(folder, n, "pyvenv.cfg").exists()]
+    return [n for n in names if n.startswith((".", "_build", "__pycache__", "node_modules")) or Path(folder, n, "pyvenv.cfg").exists()]
 
 
 def make(target, project):
@@ -101,6 +101,58 @@ def test_gate(target, plant, reason, tmp_path):
     run = make(target, project)
     assert run.returncode != 0 and reason in run.stdout, run.stdout
 
+
+# claims.csv, the pages and the tests, which test_claims.py compares.
+
+
+def replaced(name, old, new):
+    def plant(project):
+        path = project / name
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{old!r} is {text.count(old)} times in {name}"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    return plant
+
+
+PAGE, TESTS_OF_IT = "chapters/05_tradeoff.ipynb", "tests/test_tradeoff.py"
+MARK = '@pytest.mark.claim("C28", "limits")\n'
+LIMIT = "def test_at_a_budget_of_one_or_more_no_classifier_beats_a_coin"
+IN_LIST, ON_PAGE = 'so x₁ alone keeps accuracy p",holds if,', "keeps $p$ under that budget | **holds if**"
+
+
+def verdict_changed(project):
+    replaced("claims.csv", IN_LIST, IN_LIST.replace("holds if", "does not hold"))(project)
+    replaced(PAGE, ON_PAGE, ON_PAGE.replace("holds if", "does not hold"))(project)
+
+
+CLAIMS = {
+    "as it is": (None, None),
+    "a test deleted": (replaced(TESTS_OF_IT, MARK + LIMIT, "def left_over"), "the column names other tests"),
+    "a test skipped": (replaced(TESTS_OF_IT, MARK, "@pytest.mark.skip\n" + MARK), "guards nothing"),
+    "a verdict without its test": (verdict_changed, "verdict 'does not hold', but the tests show"),
+    "a side without its verdict": (replaced(TESTS_OF_IT, MARK, MARK.replace("limits", "refutes")), "but the tests show"),
+    "another verdict on the page": (replaced(PAGE, ON_PAGE, ON_PAGE.replace(" if", "")), "assert '**holds if**' in"),
+    "no such place": (replaced(PAGE, "## How many features", "## How few"), "how-many-features-does-it-take"),
+    "a claim left out": (replaced("claims.csv", "\nC28,", "\nX99,"), "At index 27 diff"),
+}
+
+
+@pytest.mark.parametrize(("plant", "reason"), CLAIMS.values(), ids=CLAIMS)
+def test_claims(plant, reason, tmp_path):
+    for name in ("tests", "_ext", "tools", "chapters"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".*", "node_modules"))
+    for name in ("claims.csv", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    if plant:
+        plant(tmp_path)
+    command = [sys.executable, "-m", "pytest", "tests/test_claims.py", "-q", "-p", "no:cacheprovider"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (run.returncode == 0) == (reason is None), run.stdout
+    assert reason is None or reason in run.stdout, run.stdout
+
+
+# The form of a notebook.
 
 FIGURE = {"output_type": "display_data", "data": {"image/png": ""}, "metadata": {}}
 WARNING = {"output_type": "stream", "name": "stderr", "text": ["careful"]}

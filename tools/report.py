@@ -23,7 +23,8 @@ COUNTS = re.compile(r"^(?:=+ )?((?:\d+ \w+(?:, )?)+) in [\d.]+s", re.MULTILINE) 
 
 # command: what it shows
 CHECKS = {
-    "test": "functions, recorded outputs, the book without a warning, each page opened in Chromium",
+    "test": "functions, recorded outputs, the book without a warning",
+    "test-gate": "faults planted in copies of the project, and wrong answers to every exercise",
     "test-portability": "the recorded outputs again, with the kernels of other processors",
     "test-pythons": "functions and recorded outputs under other Pythons",
     "test-order": "functions in random order, twice at the same time",
