@@ -38,7 +38,7 @@ export CHROMIUM ?= /usr/bin/chromium
 BROWSER := $(bin)/python -m pytest -n $(WORKERS) -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help book lite pdf hosted site serve lab test test-unit test-notebooks test-book test-gate test-portability test-pages \
+.PHONY: help book lite pdf hosted site serve lab test test-unit test-notebooks test-book test-gate test-exercises test-portability test-pages \
 	test-browser test-lighthouse test-lite peers test-peers test-oracles test-properties test-coverage test-mutants test-order \
 	test-pythons test-offline test-wheel test-lowest audit report record-peers bench links record lock clean distclean \
 	assignment grade test-grading time-grading
@@ -119,16 +119,20 @@ unit  := tests $(apart:%=--ignore=tests/test_%) $(foreach suite,grading browser 
 math  := $(unit) $(foreach name,book claims hosted report,--ignore=tests/test_$(name).py)
 SHARED := -n $(WORKERS) --dist loadfile --no-loadscope-reorder -q
 
-test-unit: $(installed)  ## test the functions, the claims, and what is written beside the notebooks
+test-unit: $(installed)  ## test the functions, and that claims, pages and tests agree
 	$(bin)/python -m pytest $(unit) $(SHARED)
 
-test-gate: $(installed)  ## plant faults in copies of the project and wrong answers in the exercises: the checks must see them (minutes)
-	$(bin)/python -m pytest tests/test_gate.py tests/test_exercises.py -n $(WORKERS) -q -p no:cacheprovider
+test-gate: $(installed)  ## plant faults in copies of the project: the commands above must turn red
+	$(bin)/python -m pytest tests/test_gate.py -n $(WORKERS) -q -p no:cacheprovider
 
-test-notebooks: $(installed)  ## run every notebook and compare with what it recorded
-	$(bin)/python -m pytest tests/test_notebooks.py -n $(WORKERS) -q -p no:cacheprovider
-	@echo "the cells of the notebooks, run again:"
-	$(NBVAL) chapters exercises
+test-exercises: $(installed)  ## run every exercise, compare with what it recorded, and give it wrong answers, which its checks must catch
+	$(bin)/python -m pytest tests/test_exercises.py -n $(WORKERS) -q -p no:cacheprovider
+	$(NBVAL) exercises
+
+test-notebooks: $(installed)  ## run every chapter and compare with what it recorded
+	$(bin)/python -m pytest tests/test_notebooks.py -q -p no:cacheprovider
+	@echo "the cells of the chapters, run again:"
+	$(NBVAL) chapters
 
 test-book: $(installed)  ## build the book in a folder of its own, any warning an error
 	@$(call build_book,_build/test,.)
@@ -168,10 +172,10 @@ test-order: $(installed)  ## the tests in random order, twice at the same time
 		--random-order-seed=$$seed & pids="$$pids $$!"; done; for pid in $$pids; do wait $$pid || exit 1; done
 
 test-pythons: $(installed)  ## functions and notebooks under other Pythons: make test-pythons PYTHONS="python3.12 python3.13"
-	@for python in $(PYTHONS); do $(MAKE) --no-print-directory VENV=.venv-$${python##*/} PYTHON=$$python test-unit test-notebooks || exit 1; done
+	@for python in $(PYTHONS); do $(MAKE) --no-print-directory VENV=.venv-$${python##*/} PYTHON=$$python test-unit test-notebooks test-exercises || exit 1; done
 
 test-offline: $(installed)  ## functions and notebooks with the network cut off (Linux; asks for a network namespace)
-	unshare --net --map-root-user sh -c "ip link set lo up && ! ip route get 192.0.2.1 && $(MAKE) --no-print-directory test-unit test-notebooks"
+	unshare --net --map-root-user sh -c "ip link set lo up && ! ip route get 192.0.2.1 && $(MAKE) --no-print-directory test-unit test-notebooks test-exercises"
 
 test-wheel: $(installed)  ## build sdist and wheel, and test the package from the wheel alone
 	$(bin)/python tools/elsewhere.py wheel $(WORKERS)

@@ -6,6 +6,7 @@ checks see to the rest.
 
 import json
 import re
+from functools import cache
 
 import pytest
 from record import ROOT, as_recorded, notebooks
@@ -16,6 +17,13 @@ FOLDED = {"hide-input", "remove-input", "remove-cell"}
 UNCOMPARED = re.compile(r"nbval[-_](skip|ignore[-_]output)", re.IGNORECASE)
 # A root folder at the start of a path, not inside a URL, a longer path or an encoded image.
 MACHINE_PATH = re.compile(r"(?<![\w.:/+=])/(home|root|tmp|work|mnt|opt|private|usr|var|Users)/\w|[A-Z]:\\+Users")
+
+
+@cache
+def as_read(path):
+    """A notebook, and its file's text."""
+    text = path.read_text(encoding="utf-8")
+    return json.loads(text), text
 
 
 def code_cells(notebook):
@@ -111,11 +119,10 @@ def test_the_book_has_notebooks():
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_notebook(path, check):
-    text = path.read_text(encoding="utf-8")
-    faults = list(check(json.loads(text), text))
+    faults = list(check(*as_read(path)))
     assert not faults, f"{path.relative_to(ROOT)}: " + "; ".join(faults)
 
 
 @pytest.mark.parametrize("path", [p for p in NOTEBOOKS if p.parent.name == "chapters"], ids=lambda path: path.name)
 def test_every_page_has_something_to_move(path):
-    assert any(is_slider(output) for _, _, output in outputs(json.loads(path.read_text(encoding="utf-8"))))
+    assert any(is_slider(output) for _, _, output in outputs(as_read(path)[0]))

@@ -23,8 +23,9 @@ COUNTS = re.compile(r"^(?:=+ )?((?:\d+ \w+(?:, )?)+) in [\d.]+s", re.MULTILINE) 
 
 # command: what it shows
 CHECKS = {
-    "test": "functions, recorded outputs, the book without a warning",
-    "test-gate": "faults planted in copies of the project, and wrong answers to every exercise",
+    "test": "functions, the recorded outputs of the chapters, the book without a warning",
+    "test-gate": "faults planted in copies of the project, which the checks must find",
+    "test-exercises": "every exercise with its recorded outputs, and wrong answers, which its checks must catch",
     "test-portability": "the recorded outputs again, with the kernels of other processors",
     "test-pythons": "functions and recorded outputs under other Pythons",
     "test-order": "functions in random order, twice at the same time",
