@@ -31,17 +31,16 @@ class LogisticRegression:
 
     def logits(self, x):
         """Scores of class 0 (always 0) and class 1 for inputs (n, d). Returns (n, 2)."""
-        x = _checks.floats("x", x, ndim=2, shape=(None, len(self.coef)))
-        score = x @ self.coef + self.intercept
+        score = self._score(x)
         return np.stack([np.zeros_like(score), score], axis=1)
 
     def predict(self, x):
         """Labels (n,) of inputs (n, d): 1 where the score is positive."""
-        return (self.logits(x)[:, 1] > 0).astype(np.int64)
+        return (self._score(x) > 0).astype(np.int64)
 
     def loss(self, x, y):
         """Cross-entropy (n,), in nats, of inputs (n, d) with labels (n,) 0 or 1."""
-        score = self.logits(x)[:, 1]
+        score = self._score(x)
         return _cross_entropy(score, _checks.labels("y", y, len(score), n_classes=2))
 
     def loss_and_input_grad(self, x, y):
@@ -56,12 +55,16 @@ class LogisticRegression:
         """The log-odds (n,) against labels (n,) that stay, minus or plus the score, as ``MLP.for_labels`` gives them."""
         sign = 1 - 2 * _checks.labels("y", y, None, n_classes=2)
         return SimpleNamespace(
-            log_odds=lambda x: sign * self.logits(x)[:, 1],
-            log_odds_and_input_grad=lambda x: (sign * self.logits(x)[:, 1], sign[:, None] * self.coef),
+            log_odds=lambda x: sign * self._score(x),
+            log_odds_and_input_grad=lambda x: (sign * self._score(x), sign[:, None] * self.coef),
         )
 
+    def _score(self, x):
+        """The score (n,) of inputs (n, d)."""
+        return _checks.floats("x", x, ndim=2, shape=(None, len(self.coef))) @ self.coef + self.intercept
+
     def _loss_and_score_grad(self, x, y):
-        score = self.logits(x)[:, 1]
+        score = self._score(x)
         y = _checks.labels("y", y, len(score), n_classes=2)
         return _cross_entropy(score, y), np.where(y == 1, -expit(-score), expit(score))
 

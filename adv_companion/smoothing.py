@@ -9,8 +9,7 @@ import warnings
 import numpy as np
 from array_api_compat import array_namespace, device, is_numpy_array
 from joblib import delayed
-from scipy.special import betaincinv, logsumexp, ndtri, softmax
-from scipy.stats import binomtest
+from scipy.special import betainc, betaincinv, logsumexp, ndtri, softmax
 
 from adv_companion import _checks, _parallel
 
@@ -118,9 +117,9 @@ class SmoothedClassifier:
         if 2 * 0.5**n > alpha:
             _warn_that_all_abstain(n, alpha, math.ceil(1 - math.log2(alpha)))
         votes = self.votes(x, n, rng)
-        winners, ranked = votes.argmax(axis=1), np.sort(votes, axis=1)
-        tests = [binomtest(int(first), int(first + second)) for second, first in ranked[:, -2:]]
-        return np.where([test.pvalue <= alpha for test in tests], winners, ABSTAIN)
+        second, first = np.sort(votes, axis=1)[:, -2:].T
+        at_least_first = betainc(first, second + 1, 0.5)  # in first + second throws of a fair coin; as likely on the other side
+        return np.where(2 * at_least_first <= alpha, votes.argmax(axis=1), ABSTAIN)
 
     def certify(self, x, n0, n, alpha, rng, n_jobs=None, progress=False, memory=None):
         """The winners and the l_2 radii within which they stay the winners, each with confidence 1 - alpha.
