@@ -11,7 +11,6 @@ WORKERS ?= 2
 NB      ?=
 COURSE  ?= course
 STUDENT ?=
-SETTING ?=
 
 bin       := $(VENV)/bin
 installed := $(VENV)/.installed
@@ -208,8 +207,8 @@ test-lite: $(installed)  ## the notebooks' browser edition: its imports, its ker
 links: $(installed)  ## list the links that leave the book just built, and ask whether each still answers (needs the network)
 	$(bin)/python tools/links.py _build/test/_build/html
 
-test-portability: $(installed)  ## compare the notebooks again as older processors would run them (one: SETTING="as on a Nehalem")
-	$(bin)/python tools/portability.py "$(SETTING)" $(NBVAL) chapters exercises
+test-portability: $(installed)  ## compare the notebooks again as older processors would run them
+	$(bin)/python tools/portability.py $(NBVAL) chapters exercises
 
 record: $(installed)  ## run the notebooks and keep their outputs (one: make record NB=chapters/x.ipynb)
 	$(bin)/python tools/record.py $(NB)
