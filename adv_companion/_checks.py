@@ -91,7 +91,7 @@ def sizes(name, value, at_least):
     return found
 
 
-def labels(name, value, n, n_classes, tensors=False):
+def labels(name, value, n, n_classes=np.iinfo(np.int64).max, tensors=False):
     """``value`` as an ``(n,)`` integer array of labels 0 .. n_classes - 1; ``n`` None for as many as there are."""
     array = as_array(name, value, tensors)
     (xp, kind), got = _kind(array), tuple(array.shape)

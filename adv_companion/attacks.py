@@ -36,7 +36,7 @@ def fgsm(model, x, y, eps, p=math.inf, bounds=None):
     _checks.model("model", model, "loss_and_input_grad")
     x = _checks.floats("x", x, ndim=2, tensors=True)
     eps, _ = _checks.real("eps", eps, low=0), dual_exponent(p)
-    y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max, tensors=True)
+    y = _checks.labels("y", y, len(x), tensors=True)
     low, high = _checks.box("bounds", bounds, "x", x)
     gradient = _uphill(model, x, y)
     step = array_namespace(x).astype(linear_maximizer(gradient, eps, p), x.dtype)
@@ -67,7 +67,7 @@ def pgd(
     """
     _checks.model("model", model, "loss", "loss_and_input_grad")
     x = _checks.floats("x", x, ndim=2, tensors=True)
-    y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max, tensors=True)
+    y = _checks.labels("y", y, len(x), tensors=True)
     eps, _ = _checks.real("eps", eps, low=0), dual_exponent(p)
     random_start, targeted = _checks.flag("random_start", random_start), _checks.flag("targeted", targeted)
     steps = _checks.count("steps", steps, low=1)
@@ -161,6 +161,7 @@ def _knows_log_odds(kind):
     """Whether models of this kind have ``for_labels``, and no loss of their own that one inherited would not go with."""
 
     def owner(method):
+        """The class whose method it is, ``object`` for none."""
         return next((parent for parent in kind.__mro__ if method in vars(parent)), object)
 
     own = owner("for_labels")
@@ -226,7 +227,7 @@ def accuracy(model, x, y):
     """
     _checks.model("model", model, "predict")
     x = _checks.floats("x", x, ndim=2, tensors=True)
-    y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max, tensors=True)
+    y = _checks.labels("y", y, len(x), tensors=True)
     xp = array_namespace(y)
     return float(xp.mean(xp.astype(model.predict(x) == y, xp.float64)))
 
@@ -259,7 +260,7 @@ def smallest_budget(model, x, y, budgets, p=math.inf, steps=40, bounds=None):
     """
     _checks.model("model", model, "predict", "loss", "loss_and_input_grad")
     x = _checks.floats("x", x, ndim=2)
-    y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max)
+    y = _checks.labels("y", y, len(x))
     dual_exponent(p)
     steps = _checks.count("steps", steps, low=1)
     _checks.box("bounds", bounds, "x", x)

@@ -177,7 +177,7 @@ def worst_case(model, x, y, candidates):
     """
     _checks.model("model", model, "predict", "loss")
     x = _checks.floats("x", x, ndim=2)
-    y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max)
+    y = _checks.labels("y", y, len(x))
     worst = x.copy()
     worst_wrong, worst_loss = model.predict(x) != y, model.loss(x, y)
     for candidate in candidates:

@@ -264,7 +264,7 @@ class NoiseAveraged:
     def _everywhere(self, x, y):
         """Each point at each draw of the noise (n * m, d), and the labels to go with them."""
         x = _checks.floats("x", x, ndim=2, shape=(None, self.noise.shape[1]))
-        y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max)
+        y = _checks.labels("y", y, len(x))
         return (x[:, None] + self.noise).reshape(-1, x.shape[1]), np.repeat(y, len(self.noise))
 
 

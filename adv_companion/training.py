@@ -53,7 +53,7 @@ def train(model, x, y, *, epochs, batch_size, lr, rng, attack=None, after_epoch=
     _checks.model("model", model, "with_params", "loss_and_param_grad")
     _checks.function("attack", attack, optional=True), _checks.function("after_epoch", after_epoch, optional=True)
     x = _checks.floats("x", x, ndim=2)
-    y = _checks.labels("y", y, len(x), n_classes=np.iinfo(np.int64).max)
+    y = _checks.labels("y", y, len(x))
     epochs, batch_size = _checks.count("epochs", epochs, low=1), _checks.count("batch_size", batch_size, low=1)
     rng = _checks.generator("rng", rng)
     adam = Adam(lr)

@@ -141,7 +141,7 @@ CLAIMS = {
 @pytest.mark.parametrize(("plant", "reason"), CLAIMS.values(), ids=CLAIMS)
 def test_claims(plant, reason, tmp_path):
     for name in ("tests", "_ext", "tools", "chapters"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".*", "node_modules"))
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=not_the_project)
     for name in ("claims.csv", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
     if plant:
