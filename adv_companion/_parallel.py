@@ -1,6 +1,10 @@
 """Independent calls, spread over cores or machines by joblib, with or without a progress bar."""
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
 from joblib import Parallel
+from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
 from adv_companion import _checks
@@ -14,6 +18,23 @@ def results(tasks, total, what, n_jobs, progress):
     """
     if n_jobs is not None and _checks.count("n_jobs", n_jobs, low=-(2**31)) == 0:
         raise ValueError("n_jobs must be None, a number of workers, or -1 for all cores, got 0")
-    if not _checks.flag("progress", progress):
-        return Parallel(n_jobs, prefer="threads")(tasks)
-    return tqdm(Parallel(n_jobs, prefer="threads", return_as="generator")(tasks), what, total)
+    backend, configured = get_active_backend(prefer="threads")
+    if getattr(backend, "supports_sharedmem", False):  # as joblib itself asks
+        found = _by_threads(tasks, backend.effective_n_jobs(configured if n_jobs is None else n_jobs))
+    else:
+        found = Parallel(n_jobs, return_as="generator")(tasks)
+    return tqdm(found, what, total) if _checks.flag("progress", progress) else found
+
+
+def _by_threads(tasks, workers):
+    """The results one after the other. joblib would look only every 10 ms whether its threads have come to an end."""
+    if workers == 1:
+        yield from (function(*values, **names) for function, values, names in tasks)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        ahead = deque()  # few, since a task may hold a large array
+        for function, values, names in tasks:
+            ahead.append(pool.submit(function, *values, **names))
+            if len(ahead) > 2 * workers:
+                yield ahead.popleft().result()
+        yield from (future.result() for future in ahead)

@@ -182,16 +182,17 @@ class _NoiseOnInputs:
 
 def _tally(noisy, n_classes, point, ns, stream):
     """The votes (len(ns), n_classes) around one point."""
-    xp, votes = array_namespace(point), np.zeros((len(ns), n_classes), dtype=np.int64)
-    rows = min(max(1, CHUNK // noisy.width), max(ns))
+    xp, votes, ends = array_namespace(point), np.zeros((len(ns), n_classes), dtype=np.int64), np.cumsum(ns).tolist()
+    rows = min(max(1, CHUNK // noisy.width), ends[-1])
     # Twice as long as is used: malloc keeps at hand up to twice the largest block that was freed, here for the next point.
     buffer = xp.empty((2 * rows, noisy.width), dtype=point.dtype, device=device(point))[:rows]
-    for n, vote in zip(ns, votes):
-        for done in range(0, n, rows):
-            noise = buffer[: n - done]
-            _fill_with_noise(noise, stream)
-            answers = _checks.labels("model.predict(x)", noisy.predict(point, noise), len(noise), n_classes, tensors=True)
-            vote += np.asarray(array_namespace(answers).bincount(answers, minlength=n_classes).tolist())
+    for done in range(0, ends[-1], rows):
+        noise = buffer[: ends[-1] - done]
+        _fill_with_noise(noise, stream)
+        answers = _checks.labels("model.predict(x)", noisy.predict(point, noise), len(noise), n_classes, tensors=True)
+        for vote, n, end in zip(votes, ns, ends):
+            mine = answers[max(end - n - done, 0) : max(end - done, 0)]
+            vote += np.asarray(array_namespace(answers).bincount(mine, minlength=n_classes).tolist())
     return votes
 
 

@@ -518,12 +518,24 @@ def test_the_generator_decides_and_a_second_call_draws_afresh():
     assert np.array_equal(kept, np.random.get_state()[1])
 
 
-def test_certifying_uses_other_draws_than_choosing():
+@pytest.mark.parametrize("rows", [1, 7, 30, 31, 70, 1000])
+def test_certifying_uses_other_draws_than_choosing(rows, monkeypatch):
+    monkeypatch.setattr(smoothing, "CHUNK", 2 * rows)
     model = Recorder()
-    SmoothedClassifier(model, 1.0, 2).certify(np.zeros((1, 2)), 30, 40, 0.01, np.random.default_rng(0))
-    choosing, bounding = model.asked
-    assert (len(choosing), len(bounding)) == (30, 40)
-    assert len(np.unique(np.concatenate([choosing, bounding]))) == 140
+    smooth, x = SmoothedClassifier(model, 1.0, 2), np.zeros((1, 2))
+    smooth.certify(x, 30, 40, 0.01, np.random.default_rng(0))
+    draws = np.concatenate(model.asked)
+    assert draws.shape == (70, 2) and len(np.unique(draws)) == 140
+
+    class InTurn:
+        """Says 1 to the draws that choose, 0 to those that bound."""
+
+        def predict(self, x):
+            return np.array([next(answers) for _ in x])
+
+    answers = iter([1] * 30 + [0] * 40)
+    (votes,) = SmoothedClassifier(InTurn(), 1.0, 2)._votes(x, (30, 40), np.random.default_rng(0))
+    assert votes.tolist() == [[0, 30], [40, 0]]
 
 
 def test_single_precision_and_whole_numbers():

@@ -1,0 +1,77 @@
+"""Independent calls on several workers: the results in order, whoever does the work and whenever it ends."""
+
+import os
+import threading
+
+import pytest
+from joblib import cpu_count, delayed, parallel_config
+
+from adv_companion._parallel import results
+
+
+def run(tasks, n_jobs=None, progress=False):
+    return results(tasks, 10, "calls", n_jobs, progress)
+
+
+def test_results_come_in_the_order_of_the_tasks_though_the_first_ends_last():
+    second = threading.Event()
+
+    def first():
+        assert second.wait(60)
+        return "first"
+
+    tasks = [delayed(first)(), delayed(second.set)(), delayed(pow)(2, exp=3)]
+    assert list(run(tasks, n_jobs=2)) == ["first", None, 8]
+
+
+@pytest.mark.parametrize("n_jobs, threads", [(None, 1), (1, 1), (3, 3), (-1, cpu_count())])
+def test_as_many_threads_work_as_asked_for(n_jobs, threads):
+    meet = threading.Barrier(threads)  # passed only by so many at a time
+    assert len(list(run((delayed(meet.wait)(60) for _ in range(2 * threads)), n_jobs))) == 2 * threads
+
+
+def test_one_worker_is_the_caller():
+    assert set(run([delayed(threading.get_ident)() for _ in range(3)])) == {threading.get_ident()}
+
+
+def test_joblibs_configuration_says_how_many_where_the_call_does_not():
+    meet = threading.Barrier(3)
+    with parallel_config("threading", n_jobs=3):
+        assert len(list(run([delayed(meet.wait)(60) for _ in range(3)]))) == 3
+    with parallel_config("sequential"):
+        assert set(run([delayed(threading.get_ident)() for _ in range(3)], n_jobs=2)) == {threading.get_ident()}
+
+
+def test_joblibs_configuration_sends_the_work_to_other_processes():
+    with parallel_config("loky"):
+        found = list(run([delayed(os.getpid)() for _ in range(4)], n_jobs=2))
+    assert len(found) == 4 and os.getpid() not in found
+
+
+@pytest.mark.parametrize("n_jobs, most", [(1, 1), (2, 5), (3, 7)])
+def test_few_tasks_are_made_before_they_are_needed(n_jobs, most):
+    made = []
+
+    def tasks():
+        for k in range(50):
+            made.append(k)
+            yield delayed(abs)(k)
+
+    found = run(tasks(), n_jobs)
+    assert next(found) == 0 and len(made) == most
+    assert list(found) == list(range(1, 50))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_an_error_of_a_task_reaches_the_caller(n_jobs):
+    with pytest.raises(ZeroDivisionError):
+        list(run([delayed(abs)(1), delayed(divmod)(1, 0), delayed(abs)(2)], n_jobs))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_bar_counts_the_results_only_if_asked_for(n_jobs, capsys):
+    tasks = [delayed(abs)(k) for k in range(10)]
+    assert list(run(tasks, n_jobs)) == list(range(10))
+    assert capsys.readouterr() == ("", "")
+    assert list(run(tasks, n_jobs, progress=True)) == list(range(10))
+    assert "calls: 100%" in capsys.readouterr().err
