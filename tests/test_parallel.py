@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 
 import pytest
 from joblib import cpu_count, delayed, parallel_config
@@ -27,7 +28,12 @@ def test_results_come_in_the_order_of_the_tasks_though_the_first_ends_last():
 @pytest.mark.parametrize("n_jobs, threads", [(None, 1), (1, 1), (3, 3), (-1, cpu_count())])
 def test_as_many_threads_work_as_asked_for(n_jobs, threads):
     meet = threading.Barrier(threads)  # passed only by so many at a time
-    assert len(list(run((delayed(meet.wait)(60) for _ in range(2 * threads)), n_jobs))) == 2 * threads
+
+    def work(name):
+        meet.wait(60)
+        return threading.get_ident()
+
+    assert len(set(run((delayed(work)(name=k) for k in range(4 * threads)), n_jobs))) == threads
 
 
 def test_one_worker_is_the_caller():
@@ -43,9 +49,13 @@ def test_joblibs_configuration_says_how_many_where_the_call_does_not():
 
 
 def test_joblibs_configuration_sends_the_work_to_other_processes():
+    def slow_at_first(k):
+        time.sleep(k == 0)
+        return k, os.getpid()
+
     with parallel_config("loky"):
-        found = list(run([delayed(os.getpid)() for _ in range(4)], n_jobs=2))
-    assert len(found) == 4 and os.getpid() not in found
+        order, processes = zip(*run([delayed(slow_at_first)(k) for k in range(4)], n_jobs=2))
+    assert order == (0, 1, 2, 3) and os.getpid() not in processes
 
 
 @pytest.mark.parametrize("n_jobs, most", [(1, 1), (2, 5), (3, 7)])
