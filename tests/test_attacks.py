@@ -1,6 +1,7 @@
 import itertools
 import math
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -656,6 +657,28 @@ def test_a_subclass_with_a_loss_of_its_own_is_attacked_by_that_loss(base, attack
     assert (model.loss(attack(made(Upside), x, y, 0.1), y) < model.loss(x, y)).all()
 
 
+def test_a_subclass_with_half_a_loss_of_its_own_is_attacked_by_that_half():
+    class Lower(MLP):
+        def loss(self, x, y):
+            return -super().loss(x, y)
+
+    class Downhill(MLP):
+        def loss_and_input_grad(self, x, y):
+            loss, gradient = super().loss_and_input_grad(x, y)
+            return loss, -gradient
+
+    model, lower, downhill = (kind([2, 2], np.random.default_rng(0)) for kind in (MLP, Lower, Downhill))
+    x, y = X_MOONS, Y_MOONS
+    np.testing.assert_array_equal(pgd(lower, x, y, 0.1, random_start=False, steps=1), x)  # no step raises its loss
+    assert (model.loss(fgsm(downhill, x, y, 0.1), y) < model.loss(x, y)).all()
+
+
+def test_a_model_may_be_no_more_than_its_two_functions():
+    model = SimpleNamespace(loss=NET.loss, loss_and_input_grad=NET.loss_and_input_grad)
+    attacked = pgd(model, X_MOONS, Y_MOONS, 0.3, steps=5)
+    assert (NET.loss(attacked, Y_MOONS) > NET.loss(X_MOONS, Y_MOONS)).all()
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e-150, 1e150])
 @pytest.mark.parametrize("p", P)
 def test_the_size_of_the_gradient_does_not_matter(p, scale):
@@ -962,9 +985,10 @@ def test_a_call_takes_the_generator_as_far_whether_or_not_it_starts_at_random(ra
     assert rng.spawn(1)[0].random() == np.random.default_rng(3).spawn(2)[1].random()
 
 
+@pytest.mark.parametrize("blocks", [2, 8])
 @pytest.mark.parametrize("p", P)
-def test_workers_share_rows_in_blocks_that_do_not_depend_on_their_number(p, monkeypatch):
-    monkeypatch.setattr(attacks, "BLOCK", 40)
+def test_workers_share_rows_in_blocks_that_do_not_depend_on_their_number(p, blocks, monkeypatch):
+    monkeypatch.setattr(attacks, "BLOCK", X_MOONS.size // blocks)
     monkeypatch.setattr(attacks, "ROWS", 7)
     options = dict(p=p, steps=5, restarts=2, bounds=(-3, 3))
     whole = pgd(NET, X_MOONS, Y_MOONS, 0.3, **options)
@@ -972,6 +996,26 @@ def test_workers_share_rows_in_blocks_that_do_not_depend_on_their_number(p, monk
     np.testing.assert_allclose(one, whole, rtol=0, atol=1e-9)
     for found in others:
         np.testing.assert_array_equal(found, one)
+
+
+def test_a_worker_sees_the_rows_of_its_block_alone(monkeypatch):
+    class Counted:
+        """The network; it notes how many rows come at once."""
+
+        def loss(self, x, y):
+            rows.add(len(x))
+            return NET.loss(x, y)
+
+        def loss_and_input_grad(self, x, y):
+            rows.add(len(x))
+            return NET.loss_and_input_grad(x, y)
+
+    monkeypatch.setattr(attacks, "BLOCK", X_MOONS.size // 4)
+    monkeypatch.setattr(attacks, "ROWS", 1)
+    for n_jobs, batch in ((None, len(X_MOONS)), (2, len(X_MOONS) // 4)):
+        rows = set()
+        pgd(Counted(), X_MOONS, Y_MOONS, 0.3, steps=2, n_jobs=n_jobs)
+        assert rows == {batch}
 
 
 @pytest.mark.parametrize(
