@@ -18,12 +18,13 @@ def results(tasks, total, what, n_jobs, progress):
     """
     if n_jobs is not None and _checks.count("n_jobs", n_jobs, low=-(2**31)) == 0:
         raise ValueError("n_jobs must be None, a number of workers, or -1 for all cores, got 0")
+    progress = _checks.flag("progress", progress)
     backend, configured = get_active_backend(prefer="threads")
     if getattr(backend, "supports_sharedmem", False):  # as joblib itself asks
         found = _by_threads(tasks, backend.effective_n_jobs(configured if n_jobs is None else n_jobs))
     else:
-        found = Parallel(n_jobs, return_as="generator")(tasks)
-    return tqdm(found, what, total) if _checks.flag("progress", progress) else found
+        found = Parallel(n_jobs, return_as="generator" if progress else "list")(tasks)
+    return tqdm(found, what, total) if progress else found
 
 
 def _by_threads(tasks, workers):
@@ -31,10 +32,12 @@ def _by_threads(tasks, workers):
     if workers == 1:
         yield from (function(*values, **names) for function, values, names in tasks)
         return
-    with ThreadPoolExecutor(workers) as pool:
-        ahead = deque()  # few, since a task may hold a large array
+    pool, ahead = ThreadPoolExecutor(workers), deque()
+    try:
         for function, values, names in tasks:
             ahead.append(pool.submit(function, *values, **names))
-            if len(ahead) > 2 * workers:
+            if len(ahead) > 2 * workers:  # few, since a task may hold a large array
                 yield ahead.popleft().result()
         yield from (future.result() for future in ahead)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # who interrupts does not wait for what was ahead

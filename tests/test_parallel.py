@@ -78,6 +78,27 @@ def test_an_error_of_a_task_reaches_the_caller(n_jobs):
         list(run([delayed(abs)(1), delayed(divmod)(1, 0), delayed(abs)(2)], n_jobs))
 
 
+def test_an_error_waits_neither_for_what_runs_nor_for_what_is_ahead():
+    end, ran = threading.Event(), []
+    tasks = [delayed(divmod)(1, 0), delayed(end.wait)(60), delayed(end.wait)(60), *(delayed(ran.append)(k) for k in range(2))]
+    with pytest.raises(ZeroDivisionError):
+        list(run(tasks, n_jobs=2))
+    end.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("ThreadPoolExecutor"):
+            thread.join(60)
+    assert ran == []
+
+
+def test_no_work_starts_before_the_flag_is_checked():
+    def none():
+        raise AssertionError("a task was asked for")
+        yield
+
+    with parallel_config("loky"), pytest.raises(ValueError, match="progress"):
+        run(none(), n_jobs=2, progress="no")
+
+
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_bar_counts_the_results_only_if_asked_for(n_jobs, capsys):
     tasks = [delayed(abs)(k) for k in range(10)]
