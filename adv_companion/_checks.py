@@ -12,7 +12,7 @@ def as_array(name, value, tensors=False):
     """``value`` as an array in this machine's byte order; a tensor only where ``tensors`` may come."""
     if is_torch_array(value):
         if not tensors:
-            raise ValueError(f"{name} must be a NumPy array here, got a PyTorch tensor, for which there is TorchModel")
+            raise ValueError(f"{name} must be a NumPy array here, got a PyTorch tensor")
         return value.detach()
     try:
         array = np.asarray(value)
@@ -32,7 +32,7 @@ def _kind(array):
 
 
 def floats(name, value, ndim, shape=None, tensors=False):
-    """``value`` as a finite float array of ``ndim`` dimensions; float32 stays float32, integers become float64.
+    """``value`` as a finite float array of ``ndim`` dimensions; float32 stays float32, all else becomes float64.
 
     ``shape`` may fix some lengths, with None for those that are free.
     """
@@ -40,7 +40,7 @@ def floats(name, value, ndim, shape=None, tensors=False):
     xp, kind = _kind(array)
     if kind not in "iuf":
         raise ValueError(f"{name} must hold real numbers, got {array.dtype} values")
-    if kind != "f" or array.dtype.itemsize < 4:
+    if kind != "f" or array.dtype.itemsize not in (4, 8):
         array = xp.astype(array, xp.float64)
     got = tuple(array.shape)
     if array.ndim != ndim:
@@ -99,9 +99,18 @@ def labels(name, value, n, n_classes=np.iinfo(np.int64).max, tensors=False):
         raise ValueError(f"{name} must have shape ({n or 'n'},), got {got}")
     if kind not in "iu":
         raise ValueError(f"{name} must hold integer labels, got {array.dtype} values")
+    array = xp.astype(array, xp.int64)  # before it meets n_classes, which small integers could not hold
     if array.min() < 0 or array.max() >= n_classes:
         raise ValueError(f"{name} must hold labels 0 to {n_classes - 1}, got {array.min()} to {array.max()}")
-    return xp.astype(array, xp.int64)
+    return array
+
+
+def answer(name, value, shape):
+    """``value``, an answer of the caller's own model, if it has this shape: another might be stretched to fit, unseen."""
+    got = getattr(value, "shape", None)
+    if got is None or tuple(got) != tuple(shape):
+        raise ValueError(f"{name} must have shape {tuple(shape)}, got {type(value).__name__ if got is None else tuple(got)}")
+    return value
 
 
 def model(name, value, *methods):

@@ -1,7 +1,7 @@
 """Independent calls, spread over cores or machines by joblib, with or without a progress bar."""
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
 
 from joblib import Parallel
 from joblib.parallel import get_active_backend
@@ -23,7 +23,8 @@ def results(tasks, total, what, n_jobs, progress):
     if getattr(backend, "supports_sharedmem", False):  # as joblib itself asks
         found = _by_threads(tasks, backend.effective_n_jobs(configured if n_jobs is None else n_jobs))
     else:
-        found = Parallel(n_jobs, return_as="generator" if progress else "list")(tasks)
+        one_by_one = progress and getattr(backend, "supports_return_generator", False)
+        found = Parallel(n_jobs, return_as="generator" if one_by_one else "list")(tasks)
     return tqdm(found, what, total) if progress else found
 
 
@@ -32,12 +33,12 @@ def _by_threads(tasks, workers):
     if workers == 1:
         yield from (function(*values, **names) for function, values, names in tasks)
         return
-    pool, ahead = ThreadPoolExecutor(workers), deque()
+    pool, ahead = ThreadPool(workers), deque()
     try:
         for function, values, names in tasks:
-            ahead.append(pool.submit(function, *values, **names))
+            ahead.append(pool.apply_async(function, values, names))
             if len(ahead) > 2 * workers:  # few, since a task may hold a large array
-                yield ahead.popleft().result()
-        yield from (future.result() for future in ahead)
+                yield ahead.popleft().get()
+        yield from (result.get() for result in ahead)
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # who interrupts does not wait for what was ahead
+        pool.terminate()  # who interrupts waits neither for what was ahead nor, at the program's end, for what runs

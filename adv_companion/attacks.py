@@ -3,8 +3,8 @@
 A model is anything with ``predict(x) -> (n,)``, ``loss(x, y) -> (n,)`` and
 ``loss_and_input_grad(x, y) -> ((n,), (n, d))``; the models of ``adv_companion.models`` are, and
 ``adv_companion.pytorch`` makes one of a PyTorch module. These have ``for_labels``, too: the log-odds against a label, by
-which ``fgsm`` and ``pgd`` find their way where a model is so sure that its loss is flat. Arrays are NumPy's or PyTorch's:
-all stays where ``x`` is.
+which ``fgsm`` and ``pgd`` find their way where a model is so sure that its loss is flat. Arrays are NumPy's or, but for
+``smallest_budget``, PyTorch's: all stays where ``x`` is.
 """
 
 import math
@@ -154,7 +154,16 @@ def _objective(model, y):
     if _knows_log_odds(type(model)):
         labelled = model.for_labels(y)
         return labelled.log_odds, labelled.log_odds_and_input_grad
-    return lambda z: model.loss(z, y), lambda z: model.loss_and_input_grad(z, y)
+
+    def height(z):
+        return _checks.answer("model.loss(x, y)", model.loss(z, y), z.shape[:1])
+
+    def height_and_grad(z):
+        value, gradient = model.loss_and_input_grad(z, y)
+        value = _checks.answer("the loss of model.loss_and_input_grad(x, y)", value, z.shape[:1])
+        return value, _checks.answer("the gradient of model.loss_and_input_grad(x, y)", gradient, z.shape)
+
+    return height, height_and_grad
 
 
 def _knows_log_odds(kind):
@@ -228,8 +237,10 @@ def accuracy(model, x, y):
     _checks.model("model", model, "predict")
     x = _checks.floats("x", x, ndim=2, tensors=True)
     y = _checks.labels("y", y, len(x), tensors=True)
-    xp = array_namespace(y)
-    return float(xp.mean(xp.astype(model.predict(x) == y, xp.float64)))
+    predicted = _checks.answer("model.predict(x)", model.predict(x), y.shape)
+    xp = array_namespace(predicted)
+    right = predicted == xp.asarray(y, device=device(predicted))
+    return float(xp.mean(xp.astype(right, xp.float64)))
 
 
 def robust_accuracy(model, x, y, attack):

@@ -158,6 +158,7 @@ def box_around(center, eps, low, high, work=None):
     low, high = (xp.asarray(v, dtype=center.dtype, device=device(center)) for v in (low, high))
     lower, upper, *scratch = work or [xp.empty_like(center) for _ in range(4)]
     _face(center, -eps, lower, *scratch), _face(center, eps, upper, *scratch)
+    xp.minimum(lower, center, out=lower), xp.maximum(upper, center, out=upper)  # where eps is less than a last digit
     return xp.maximum(lower, low, out=lower), xp.minimum(upper, high, out=upper)
 
 
@@ -219,7 +220,10 @@ def _shrink_to_total(size, room, eps):
     grows = xp.clip(xp.take_along_axis(slope, reached, axis=1), 1)
     enough = spent[:, -1:] <= eps
     t = xp.where(enough, xp.zeros_like(above), xp.take_along_axis(turn, reached + 1, axis=1) + above / grows)
-    return xp.minimum(xp.clip(size - t, 0), room)
+    left = xp.minimum(xp.clip(size - t, 0), room)
+    total = xp.sum(left, axis=1, keepdims=True)
+    far = total > 1.001 * eps  # sizes so large that t is known to no digit that matters: no longer nearest, but in the ball
+    return xp.where(far, left * (eps / xp.where(far, total, xp.ones_like(total))), left)
 
 
 def random_score_cdf(g, eps, s):

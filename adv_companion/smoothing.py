@@ -7,8 +7,9 @@ import math
 import warnings
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_numpy_array
+from array_api_compat import array_namespace, device, is_numpy_array, is_torch_array
 from joblib import delayed
+from joblib.hashing import NumpyHasher
 from scipy.special import betainc, betaincinv, logsumexp, ndtri, softmax
 
 from adv_companion import _checks, _parallel
@@ -16,9 +17,9 @@ from adv_companion import _checks, _parallel
 ABSTAIN = -1
 """The label of a smoothed classifier that has not seen enough votes to answer."""
 
-CHUNK = 2**18
-"""How many numbers of noise are held at once, or one row of ``x`` if that is longer. In double precision no answer depends on
-it; in single precision it says which numbers make a pair."""
+CHUNK, ROWS = 2**18, 64
+"""How many numbers of noise are held at once, or so many rows of ``x`` if those are more. In double precision no answer depends
+on it; in single precision it says which numbers make a pair, and on a GPU how many come from one seed."""
 
 
 def certified_radius(p_a, p_b, sigma):
@@ -63,6 +64,7 @@ def lower_confidence_bound(count, n, alpha):
         raise ValueError(f"count must lie between 0 and n = {n}, got {count.min()} to {count.max()}")
     count = count.astype(np.int64)
     bound = np.where(count == 0, 0.0, betaincinv(np.maximum(count, 1), n - count + 1, alpha))
+    bound = np.clip(np.nan_to_num(bound), 0, np.nextafter(1, 0))  # NaN for an alpha like 1e-200; never sure, though it rounds to 1
     return bound if bound.ndim else float(bound)
 
 
@@ -81,8 +83,8 @@ class SmoothedClassifier:
     """The majority vote of a model under Gaussian noise N(0, sigma^2 I), estimated by Monte Carlo.
 
     Noise is drawn ``CHUNK`` numbers at a time, so memory stays bounded whatever ``n`` is. Each row of a batch has a
-    stream of random numbers of its own, spawned from ``rng`` by its place: what a row gets depends neither on the
-    other rows nor, in double precision, on ``CHUNK``. A second call with the same ``rng`` draws fresh noise.
+    stream of random numbers of its own, spawned from ``rng`` by its place: what a row gets does not depend on the
+    other rows. A second call with the same ``rng`` draws fresh noise.
 
     Parameters: ``model`` with ``predict(x)``, labels 0 to ``n_classes`` - 1; ``sigma`` > 0 in units of ``x``;
     ``n_classes`` >= 2. Raises ValueError where an argument is none of these, and later if a label is out of range.
@@ -130,7 +132,8 @@ class SmoothedClassifier:
         Parameters: ``x`` (m, d) float; ``n0``, ``n`` >= 1 draws a row; ``alpha`` in (0, 1); ``rng`` a
         ``numpy.random.Generator``; ``n_jobs`` points at once, as joblib counts them, with the same result; ``progress``
         True for a bar; ``memory`` a ``joblib.Memory`` that keeps each point's votes, so that the same call, with an
-        ``rng`` of the same seed, goes on where it was interrupted. Returns classes (m,) and radii (m,) in units of
+        ``rng`` of the same seed, goes on where it was interrupted, in another process too; it does not see that a model's
+        code has changed. Returns classes (m,) and radii (m,) in units of
         ``x``, as NumPy arrays; ``ABSTAIN`` and 0 where the bound does not exceed one half. Warns where ``n`` is so small
         that it never can.
         Raises ValueError where an argument is none of these.
@@ -162,8 +165,9 @@ class SmoothedClassifier:
             noisy = self.model.with_input_noise(self.sigma, x)
         else:
             noisy = _NoiseOnInputs(self.model, self.sigma, x.shape[1])
-        tally = delayed(_tally if memory is None else memory.cache(_tally))
-        tasks = (tally(noisy, self.n_classes, point, ns, stream) for point, stream in zip(x, streams))
+        tally = delayed(_tally) if memory is None else _remembered(memory, noisy)
+        points = (xp.asarray(point, copy=True) for point in x)  # a tensor's row would be sent to workers with the whole batch
+        tasks = (tally(noisy, point, self.n_classes, ns, stream) for point, stream in zip(points, streams))
         return np.array(list(_parallel.results(tasks, len(x), "points", n_jobs, progress)))
 
 
@@ -180,10 +184,31 @@ class _NoiseOnInputs:
         return self.model.predict(noise)
 
 
-def _tally(noisy, n_classes, point, ns, stream):
-    """The votes (len(ns), n_classes) around one point."""
+def _remembered(memory, noisy):
+    """``_tally`` as a task that asks a store first, which knows model and point by fingerprints."""
+    kept, model = delayed(memory.cache(_tally, ignore=["noisy", "point"])), _fingerprint(noisy)
+    return lambda noisy, point, *others: kept(noisy, point, *others, known_as=_fingerprint((model, point)))
+
+
+def _fingerprint(thing):
+    """A hash that is the same in any process."""
+    return _TensorHasher("md5").hash(thing)
+
+
+class _TensorHasher(NumpyHasher):
+    """joblib's hash by way of a pickle. A tensor's differs from one process to the next, its numbers' does not."""
+
+    def save(self, obj):
+        if is_torch_array(obj):
+            flat = obj.detach().cpu().reshape(-1).view(array_namespace(obj).uint8)  # NumPy has not all of its precisions
+            obj = str(obj.dtype), str(obj.device), tuple(obj.shape), flat.numpy()
+        super().save(obj)
+
+
+def _tally(noisy, point, n_classes, ns, stream, known_as=None):
+    """The votes (len(ns), n_classes) around one point, which a store has under the name ``known_as``."""
     xp, votes, ends = array_namespace(point), np.zeros((len(ns), n_classes), dtype=np.int64), np.cumsum(ns).tolist()
-    rows = min(max(1, CHUNK // noisy.width), ends[-1])
+    rows = min(max(ROWS, CHUNK // noisy.width), ends[-1])
     # Twice as long as is used: malloc keeps at hand up to twice the largest block that was freed, here for the next point.
     buffer = xp.empty((2 * rows, noisy.width), dtype=point.dtype, device=device(point))[:rows]
     for done in range(0, ends[-1], rows):

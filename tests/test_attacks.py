@@ -1061,3 +1061,49 @@ def test_of_two_classes_the_way_to_the_other_is_the_way_from_its_own():
     net, x, y = MLP([5, 16, 2], rng), rng.uniform(-1, 1, (20, 5)), rng.integers(0, 2, 20)
     away, towards = pgd(net, x, y, 0.3, steps=3), pgd(net, x, 1 - y, 0.3, steps=3, targeted=True)
     np.testing.assert_allclose(net.loss(towards, y), net.loss(away, y), rtol=1e-9)
+
+
+# Answers of a model that would be stretched to fit.
+
+
+@pytest.mark.parametrize("answer", [lambda y: y[:, None], lambda y: y[:1], lambda y: y[0], lambda y: y.tolist()])
+def test_predictions_of_another_shape_are_refused(answer):
+    x, y = np.zeros((6, 4)), np.arange(6)
+    with pytest.raises(ValueError, match=r"^model.predict\(x\) must have shape \(6,\), got "):
+        accuracy(SimpleNamespace(predict=lambda x: answer(y)), x, y)
+
+
+@pytest.mark.parametrize("change", [np.mean, lambda loss: loss[:, None], lambda loss: loss[:1], list])
+def test_losses_that_are_not_one_a_row_are_refused(change):
+    model, x, y = logistic_problem(3)
+    plain = SimpleNamespace(loss=lambda x, y: change(model.loss(x, y)), loss_and_input_grad=model.loss_and_input_grad)
+    with pytest.raises(ValueError, match=r"^model.loss\(x, y\) must have shape \(12,\), got "):
+        pgd(plain, x, y, 0.1)
+
+    def changed(x, y):
+        return change(model.loss(x, y)), model.loss_and_input_grad(x, y)[1]
+
+    for attack in (fgsm, pgd):
+        with pytest.raises(ValueError, match=r"^the loss of model.loss_and_input_grad\(x, y\) must have shape \(12,\), got "):
+            attack(SimpleNamespace(loss=model.loss, loss_and_input_grad=changed), x, y, 0.1)
+
+
+@pytest.mark.parametrize("change", [np.transpose, lambda g: g[:1], lambda g: g[:, :1], lambda g: g.mean(axis=0), list])
+def test_gradients_of_another_shape_are_refused(change):
+    model, x, y = logistic_problem(3)
+
+    def changed(x, y):
+        return model.loss(x, y), change(model.loss_and_input_grad(x, y)[1])
+
+    for attack in (fgsm, pgd):
+        with pytest.raises(ValueError, match=r"^the gradient of model.loss_and_input_grad\(x, y\) must have shape \(12, 4\), got "):
+            attack(SimpleNamespace(loss=model.loss, loss_and_input_grad=changed), x, y, 0.1)
+
+
+@pytest.mark.parametrize("p", P)
+def test_other_precisions_are_attacked_in_double(p):
+    model, x, y = logistic_problem(3)
+    for kind in (np.longdouble, np.float16):
+        found = pgd(model, x.astype(kind), y, 0.1, p)
+        assert found.dtype == np.float64
+        np.testing.assert_array_equal(found, pgd(model, x.astype(kind).astype(np.float64), y, 0.1, p))

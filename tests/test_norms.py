@@ -512,3 +512,20 @@ def test_a_budget_that_single_precision_would_round_up_is_rounded_down():
     assert float(np.float32(eps)) > eps
     found = project(np.array([[2.0, -2.0]], np.float32), np.zeros((1, 2), np.float32), eps, math.inf).astype(float)
     assert (np.abs(found) <= eps).all() and (np.abs(found) > eps - 1.2e-7).all()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_budget_below_the_spacing_of_numbers_moves_nothing_the_wrong_way(kind):
+    rng = np.random.default_rng(5)
+    center = (255 * rng.random((50, 40))).astype(kind)
+    u, eps = center + rng.choice([-1, 1], center.shape).astype(kind), float(10 * np.finfo(kind).eps)
+    moved = (project(u, center, eps, math.inf).astype(np.longdouble) - center) * np.sign(u - center)
+    assert (moved >= 0).all() and (moved <= eps).all() and (moved > 0).any()
+
+
+@pytest.mark.parametrize("bounds", [None, (0, 1)])
+@pytest.mark.parametrize("far", [1e3, 1e5, 1e7, 1e30])
+def test_from_however_far_no_projection_leaves_the_l_1_ball(far, bounds):
+    u = np.array([[far, -far, far / 2, 0.5], [far, 0.4, 0.5, 0.6]], dtype=np.float32)
+    found = project(u, np.full_like(u, 0.5), 0.1, 1, bounds)
+    assert (np.abs(found - 0.5).sum(axis=1) <= 0.1002).all()

@@ -1,6 +1,9 @@
 """Independent calls on several workers: the results in order, whoever does the work and whenever it ends."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -79,15 +82,34 @@ def test_an_error_of_a_task_reaches_the_caller(n_jobs):
 
 
 def test_an_error_waits_neither_for_what_runs_nor_for_what_is_ahead():
-    end, ran = threading.Event(), []
+    end, ran, others = threading.Event(), [], set(threading.enumerate())
     tasks = [delayed(divmod)(1, 0), delayed(end.wait)(60), delayed(end.wait)(60), *(delayed(ran.append)(k) for k in range(2))]
     with pytest.raises(ZeroDivisionError):
         list(run(tasks, n_jobs=2))
     end.set()
-    for thread in threading.enumerate():
-        if thread.name.startswith("ThreadPoolExecutor"):
-            thread.join(60)
+    for thread in set(threading.enumerate()) - others:
+        thread.join(60)
     assert ran == []
+
+
+def test_an_interrupted_program_does_not_wait_for_what_runs(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, time\nfrom joblib import delayed\nfrom adv_companion._parallel import results\n"
+        "def work(k):\n    os.write(1, b'x')\n    time.sleep(60)\n"
+        "list(results((delayed(work)(k) for k in range(4)), 4, 'calls', 2, False))\n"
+    )
+    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.read(2) == "xx"  # both are at work
+        process.send_signal(signal.SIGINT)
+        assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
+
+
+@pytest.mark.parametrize("backend", ["multiprocessing", "loky", "threading"])
+def test_any_backend_may_have_a_bar(backend, capsys):
+    with parallel_config(backend):
+        assert list(run([delayed(abs)(k) for k in range(10)], 2, progress=True)) == list(range(10))
+    assert "calls: 100%" in capsys.readouterr().err
 
 
 def test_no_work_starts_before_the_flag_is_checked():

@@ -254,6 +254,13 @@ def test_the_bound_is_the_probability_at_which_the_count_is_barely_believable(n,
         assert bound < count / n or n == count
 
 
+@pytest.mark.parametrize("count", [1, 5, 10])
+def test_the_bound_is_a_number_below_one_at_any_alpha(count):
+    bounds = [lower_confidence_bound(count, 10, alpha) for alpha in (5e-324, 1e-300, 1e-200, 1e-100, 1e-9, 1 - 1e-16)]
+    assert 0 <= bounds[0] and (np.diff(bounds) >= 0).all() and bounds[-1] < 1
+    assert np.isfinite(largest_radius(10, 1 - 1e-16, 1.0))
+
+
 def test_the_bound_takes_arrays_and_rises_with_the_count_and_with_alpha():
     counts = frozen(np.arange(101).reshape(1, -1))
     bounds = lower_confidence_bound(counts, 100, 0.01)
@@ -478,6 +485,7 @@ def test_each_row_is_tried_with_the_noise_of_its_own_stream(kind):
 def test_no_chunk_size_changes_an_answer(monkeypatch):
     x, model = np.random.default_rng(14).normal(size=(5, 3)), random_pieces(np.random.default_rng(1))
     smooth, found = SmoothedClassifier(model, 0.7, 3), []
+    monkeypatch.setattr(smoothing, "ROWS", 1)
     for chunk in (smoothing.CHUNK, 1, 3 * 7, 3 * 250):
         monkeypatch.setattr(smoothing, "CHUNK", chunk)
         rng = np.random.default_rng(15)
@@ -486,11 +494,12 @@ def test_no_chunk_size_changes_an_answer(monkeypatch):
     assert all(row == found[0] for row in found)
 
 
-def test_memory_stays_within_the_chunk():
+@pytest.mark.parametrize(("width", "batches"), [(2**11, [128, 128, 44]), (2**14, [64, 64, 64, 64, 44])])
+def test_memory_stays_within_the_chunk_or_a_few_long_rows(width, batches):
     model = Recorder()
-    SmoothedClassifier(model, 1.0, 2).votes(np.zeros((1, 2**14)), 50, np.random.default_rng(0))
-    assert [len(batch) for batch in model.asked] == [16, 16, 16, 2]
-    assert max(batch.size for batch in model.asked) == smoothing.CHUNK
+    SmoothedClassifier(model, 1.0, 2).votes(np.zeros((1, width)), 300, np.random.default_rng(0))
+    assert [len(batch) for batch in model.asked] == batches
+    assert max(batch.size for batch in model.asked) == max(smoothing.CHUNK, smoothing.ROWS * width)
 
 
 def test_a_row_does_not_depend_on_the_other_rows():
@@ -520,7 +529,7 @@ def test_the_generator_decides_and_a_second_call_draws_afresh():
 
 @pytest.mark.parametrize("rows", [1, 7, 30, 31, 70, 1000])
 def test_certifying_uses_other_draws_than_choosing(rows, monkeypatch):
-    monkeypatch.setattr(smoothing, "CHUNK", 2 * rows)
+    monkeypatch.setattr(smoothing, "CHUNK", 2 * rows), monkeypatch.setattr(smoothing, "ROWS", 1)
     model = Recorder()
     smooth, x = SmoothedClassifier(model, 1.0, 2), np.zeros((1, 2))
     smooth.certify(x, 30, 40, 0.01, np.random.default_rng(0))

@@ -1,5 +1,9 @@
 """A public library on the same weights, workers in other processes, and a store that knows a module again."""
 
+import pickle
+import subprocess
+import sys
+
 import foolbox
 import joblib
 import numpy as np
@@ -8,7 +12,7 @@ from dask.distributed import Client, LocalCluster
 from test_pytorch import NET, TWIN, XT, YT, X, Y
 from twins import twin
 
-from adv_companion import attacks
+from adv_companion import attacks, smoothing
 from adv_companion.attacks import fgsm, pgd
 from adv_companion.pytorch import TorchModel
 from adv_companion.smoothing import SmoothedClassifier
@@ -42,19 +46,38 @@ def test_a_cluster_gives_the_same_bits(monkeypatch):
         np.testing.assert_array_equal(there, here)
 
 
-class Counting(torch.nn.Module):
-    asked = 0
+CERTIFY_AND_COUNT = """
+import sys, joblib, numpy, torch
+from adv_companion.pytorch import TorchModel
+from adv_companion.smoothing import SmoothedClassifier
 
-    def forward(self, x):
-        Counting.asked += 1
-        return x @ torch.ones(12, 5, dtype=x.dtype) * torch.arange(5)
+folder, scale, rows = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+torch.manual_seed(0)
+net = torch.nn.Linear(12, 5)
+net.weight.data *= scale
+asked, logits = [], TorchModel.logits
+TorchModel.logits = lambda model, x: asked.append(len(x)) or logits(model, x)
+x = torch.linspace(-1, 1, 60).reshape(5, 12)[:rows]
+smooth, memory = SmoothedClassifier(TorchModel(net), 0.3, 5), joblib.Memory(folder, verbose=0)
+print(smooth.certify(x, 10, 50, 0.01, numpy.random.default_rng(2), memory=memory), sum(asked))
+"""
 
 
-def test_a_module_is_known_again_by_the_store(tmp_path):
-    def certify():
-        smooth = SmoothedClassifier(TorchModel(Counting()), 0.3, 5)
-        return smooth.certify(XT, 10, 50, 0.01, np.random.default_rng(2), memory=joblib.Memory(tmp_path, verbose=0))
+def test_the_store_knows_model_and_points_again_in_another_process(tmp_path):
+    def certified(scale, rows):
+        command = [sys.executable, "-W", "ignore", "-c", CERTIFY_AND_COUNT, str(tmp_path), str(scale), str(rows)]
+        found, _, answers = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().rpartition(" ")
+        return found, int(answers)
 
-    first, asked = certify(), Counting.asked
-    np.testing.assert_array_equal(certify(), first)
-    assert asked > 0 and Counting.asked == asked
+    assert certified(1, 3)[1] == 3 * 60
+    whole = certified(1, 5)
+    assert whole[1] == 2 * 60  # of the three before, nothing is asked again
+    assert certified(1, 5) == (whole[0], 0)
+    assert certified(2, 5)[1] == 5 * 60  # another model
+
+
+def test_a_task_carries_its_own_row_alone(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(smoothing, "_tally", lambda noisy, point, *others: sizes.append(len(pickle.dumps(point))) or [[9, 0], [9, 0]])
+    SmoothedClassifier(TWIN, 0.3, 2).certify(torch.zeros(5000, 12), 9, 9, 0.5, np.random.default_rng(0))
+    assert len(sizes) == 5000 and max(sizes) < 2000

@@ -133,6 +133,104 @@ def test_however_sure_a_module_of_two_classes_is_it_is_attacked_alike(p, kind):
     assert torch.equal(pgd(sure, x, y, 0.1, p), pgd(calm, x, y, 0.1, p))
 
 
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int16, torch.int32])
+def test_labels_may_be_of_any_integer_type(kind):
+    wide = TorchModel(torch.nn.Linear(12, 256, dtype=torch.float64))  # as many classes as uint8 has values
+    for model in (TWIN, wide):
+        assert torch.equal(pgd(model, XT, YT.to(kind), 0.1), pgd(model, XT, YT, 0.1))
+        assert attacks.accuracy(model, XT, YT.to(kind)) == attacks.accuracy(model, XT, YT)
+
+
+def test_accuracy_takes_labels_as_arrays_and_lists():
+    right = TWIN.predict(XT)
+    for y in (right, right.numpy(), right.tolist()):
+        assert attacks.accuracy(TWIN, XT, y) == 1 and robust_accuracy(TWIN, XT, y, lambda model, x, y: x) == 1
+
+
+def test_a_module_set_to_training_is_attacked_as_it_will_be_used():
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.BatchNorm1d(12), torch.nn.Dropout(0.5), torch.nn.Linear(12, 5)).double()
+    model = TorchModel(module)
+    wanted, kept = model.logits(XT), module[0].running_mean.clone()
+    for use in (model.logits, lambda x: pgd(model, x, YT, 0.1)):
+        module.train()
+        first = use(XT)
+        module.train()
+        assert torch.equal(first, use(XT))
+    assert torch.equal(model.logits(XT), wanted) and torch.equal(module[0].running_mean, kept)
+
+
+def test_a_module_that_writes_on_its_input_changes_nobody_elses():
+    last = torch.nn.Linear(12, 5).double()
+    hasty, calm = (torch.nn.Sequential(torch.nn.ReLU(inplace=inplace), last) for inplace in (True, False))
+    x = XT - 0.5
+    before = x.clone()
+    for use in (lambda model: model.logits(x), lambda model: pgd(model, x, YT, 0.1)):
+        assert torch.equal(use(TorchModel(hasty)), use(TorchModel(calm))) and torch.equal(x, before)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32])
+def test_a_module_of_lower_precision_is_attacked_in_that_of_the_rows(kind):
+    model = TorchModel(twin(NET, kind))
+    found = pgd(model, XT, YT, 0.1)
+    assert found.dtype == torch.float64 and (found - XT).abs().max() <= 0.1
+    np.testing.assert_allclose(TWIN.loss(found, YT), TWIN.loss(pgd(TWIN, XT, YT, 0.1), YT), rtol=0.05, atol=0.05)
+    classes, _ = SmoothedClassifier(model, 0.05, 5).certify(XT, 20, 200, 0.01, np.random.default_rng(0))
+    wanted, _ = SmoothedClassifier(TWIN, 0.05, 5).certify(XT, 20, 200, 0.01, np.random.default_rng(0))
+    assert np.mean(classes == wanted) >= 0.9
+    assert pgd(model, XT.to(kind), YT, 0.1).dtype == (kind if kind == torch.float32 else torch.float64)
+
+
+def test_attacks_work_in_inference_mode_and_on_its_tensors():
+    wanted = pgd(TWIN, XT, YT, 0.1), fgsm(TWIN, XT, YT, 0.1)
+    with torch.inference_mode():
+        x, y = XT.clone(), YT.clone()
+        inside = pgd(TWIN, x, y, 0.1), fgsm(TWIN, x, y, 0.1)
+        assert TWIN.loss_and_input_grad(x, y)[1].shape == x.shape
+    for found in (inside, (pgd(TWIN, x, y, 0.1), fgsm(TWIN, x, y, 0.1))):
+        assert all(torch.equal(here, there) for here, there in zip(found, wanted))
+
+
+class Answers(torch.nn.Module):
+    """Gives whatever it is told to make of its input."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x):
+        return self.answer(x)
+
+
+@pytest.mark.parametrize("answer", [lambda x: x[:, :1], lambda x: x[:, 0], lambda x: (x, x), lambda x: x[:2], lambda x: x.numpy()])
+def test_answers_that_are_no_logits_are_refused_by_every_use(answer):
+    model = TorchModel(Answers(answer))
+    smooth = SmoothedClassifier(model, 0.3, 5)
+    uses = [lambda: model.logits(XT), lambda: model.loss(XT, 0 * YT), lambda: attacks.accuracy(model, XT, YT)]
+    uses += [lambda: smooth.certify(XT, 10, 100, 0.1, np.random.default_rng(0))]
+    for use in uses:
+        with pytest.raises(ValueError, match="^module must give logits \\(n, k\\) of k >= 2 classes, got "):
+            use()
+
+
+def test_logits_that_are_not_numbers_cast_no_vote():
+    model = TorchModel(Answers(lambda x: x.sqrt()))
+    with pytest.raises(ValueError, match="^module must give numbers, got NaN"):
+        SmoothedClassifier(model, 0.3, 12).certify(XT, 10, 100, 0.1, np.random.default_rng(0))
+
+
+def test_rows_of_another_size_or_library_are_refused_by_name():
+    images = TorchModel(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 5)), shape=(1, 2, 3))
+    for rows in (torch.zeros(4, 12), torch.zeros(4, 3), torch.zeros(4, 7)):
+        with pytest.raises(ValueError, match="^x must have 6 columns, for inputs of shape"):
+            images.predict(rows)
+        with pytest.raises(ValueError, match="^x must have 6 columns"):
+            pgd(images, rows, torch.zeros(4, dtype=int), 0.1)
+    for use in (attacks.accuracy, lambda *batch: pgd(*batch, 0.1), lambda *batch: fgsm(*batch, 0.1)):
+        with pytest.raises(ValueError, match="^x must be a PyTorch tensor, as the model is a TorchModel, got ndarray"):
+            use(TWIN, X, Y)
+
+
 def test_what_is_no_module_or_no_row_is_refused():
     with pytest.raises(ValueError, match="^module must be a torch.nn.Module"):
         TorchModel(NET)
