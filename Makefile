@@ -38,7 +38,7 @@ export CHROMIUM ?= /usr/bin/chromium
 BROWSER := $(bin)/python -m pytest -n $(WORKERS) -q -p no:cacheprovider
 
 .DEFAULT_GOAL := help
-.PHONY: help book lite pdf hosted site serve lab test test-unit test-notebooks test-book test-gate test-exercises test-portability test-pages \
+.PHONY: help book lite pdf hosted site serve lab lab-peers test test-unit test-notebooks test-book test-gate test-exercises test-portability test-pages \
 	test-browser test-lighthouse test-lite peers test-peers test-oracles test-properties test-coverage test-mutants test-order \
 	test-pythons test-offline test-wheel test-lowest audit report record-peers bench links record lock clean distclean \
 	assignment grade test-grading time-grading
@@ -110,6 +110,9 @@ serve: book  ## build the book and show it in a browser on this machine
 
 lab: $(installed)  ## open the notebooks in JupyterLab
 	$(bin)/jupyter-lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/chapters
+
+lab-peers: $(met)  ## the same with PyTorch, for the page on your own model
+	$(beside) -m jupyterlab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/beyond
 
 test: test-unit test-notebooks test-book  ## functions, recorded outputs, the book's build
 
