@@ -26,6 +26,10 @@ class TorchModel:
         self.module = module
         self.shape = None if shape is None else tuple(_checks.sizes("shape", shape, at_least=1))
 
+    def __getstate__(self):
+        """What other processes and stores are given: the module as it is used, in evaluation mode."""
+        return {**vars(self), "module": self.module.eval()}
+
     def logits(self, x):
         """Scores (n, k) of inputs (n, d)."""
         with torch.no_grad():

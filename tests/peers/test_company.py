@@ -76,6 +76,24 @@ def test_the_store_knows_model_and_points_again_in_another_process(tmp_path):
     assert certified(2, 5)[1] == 5 * 60  # another model
 
 
+class Counted(TorchModel):
+    asked = []
+
+    def predict(self, x):
+        Counted.asked.append(len(x))
+        return super().predict(x)
+
+
+def test_the_store_knows_a_module_again_that_has_trained_on_in_vain(tmp_path):
+    module = twin(NET)
+    smooth, memory = SmoothedClassifier(Counted(module), 0.3, 5), joblib.Memory(tmp_path, verbose=0)
+    for answers in (30 * 60, 0):
+        module.train()
+        Counted.asked.clear()
+        smooth.certify(XT.clone(), 10, 50, 0.01, np.random.default_rng(2), memory=memory)
+        assert sum(Counted.asked) == answers
+
+
 def test_a_task_carries_its_own_row_alone(monkeypatch):
     sizes = []
     monkeypatch.setattr(smoothing, "_tally", lambda noisy, point, *others: sizes.append(len(pickle.dumps(point))) or [[9, 0], [9, 0]])
