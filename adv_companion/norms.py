@@ -111,7 +111,7 @@ def sample_ball(n, d, eps, p, rng, like=None):
         points -= eps
     else:
         lifted = rng.standard_normal((n, d + 2)) if p == 2 else rng.laplace(size=(n, d + 1))
-        points = eps * lifted[:, :d] / _norm(lifted, p)[:, None]
+        points = eps * (lifted[:, :d] / _norm(lifted, p)[:, None])  # in this order no tiny eps rounds up
     return points if like is None else array_namespace(like).asarray(points, dtype=like.dtype, device=device(like))
 
 
@@ -146,7 +146,10 @@ def nearest(u, center, eps, p, low, high):
     size = xp.abs(deviation)
     room = xp.where(deviation > 0, high - center, center - low)
     shrink = _shrink_to_length if p == 2 else _shrink_to_total
-    return xp.clip(center + xp.sign(deviation) * shrink(size, room, eps), low, high)  # a sum may round out of the box
+    length = shrink(size, room, eps)
+    # A sum may round out of the box, or end short of a bound; who asks which features stand at a bound must find them all.
+    length = xp.where(length >= room * (1 - 4 * float(xp.finfo(room.dtype).eps)), 2 * length, length)
+    return xp.clip(center + xp.sign(deviation) * length, low, high)
 
 
 def box_around(center, eps, low, high, work=None):

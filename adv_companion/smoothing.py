@@ -156,8 +156,6 @@ class SmoothedClassifier:
         """The votes (m, len(ns), n_classes) of each row, for each number of draws in ``ns``, one after the other."""
         x = _checks.floats("x", x, ndim=2, tensors=True)
         xp = array_namespace(x)
-        if x.dtype not in (xp.float32, xp.float64):  # noise can be drawn in no other
-            x = xp.astype(x, xp.float64)
         streams = _checks.generator("rng", rng).spawn(len(x))
         if x.dtype == xp.float32:  # where random bits take a good part of the time, those of SFC64 come fastest
             streams = [np.random.Generator(np.random.SFC64(stream.bit_generator.seed_seq)) for stream in streams]

@@ -1107,3 +1107,12 @@ def test_other_precisions_are_attacked_in_double(p):
         found = pgd(model, x.astype(kind), y, 0.1, p)
         assert found.dtype == np.float64
         np.testing.assert_array_equal(found, pgd(model, x.astype(kind).astype(np.float64), y, 0.1, p))
+
+
+@pytest.mark.parametrize("seed", [117, 120])
+def test_a_walk_along_a_bound_does_not_hang_on_the_last_digit(seed):
+    """Where a feature ended a digit short of the bound, its row took another way than in a batch of another size."""
+    rng = np.random.default_rng(seed)
+    x, y, model = rng.random((4, 6)), rng.integers(0, 2, 4), MLP([6, 5, 2], rng)
+    whole, alone = (pgd(model, x[:n], y[:n], 1.75, 2, bounds=(0, 1))[:1] for n in (4, 1))
+    np.testing.assert_allclose(alone, whole, atol=1e-12)

@@ -529,3 +529,14 @@ def test_from_however_far_no_projection_leaves_the_l_1_ball(far, bounds):
     u = np.array([[far, -far, far / 2, 0.5], [far, 0.4, 0.5, 0.6]], dtype=np.float32)
     found = project(u, np.full_like(u, 0.5), 0.1, 1, bounds)
     assert (np.abs(found - 0.5).sum(axis=1) <= 0.1002).all()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("p", [1, 2])
+def test_what_has_no_room_left_stands_at_the_bound_to_the_last_digit(p, kind):
+    rng = np.random.default_rng(12)
+    center = rng.random((3000, 5)).astype(kind)
+    u = center + rng.normal(size=center.shape).astype(kind)
+    found = project(u, center, 0.8, p, (0, 1))
+    near = np.minimum(found, 1 - found) < 8 * np.finfo(kind).eps
+    assert near.sum() > 500 and np.isin(found[near], [0, 1]).all()

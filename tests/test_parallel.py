@@ -95,7 +95,8 @@ def test_an_error_waits_neither_for_what_runs_nor_for_what_is_ahead():
 def test_an_interrupted_program_does_not_wait_for_what_runs(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
-        "import os, time\nfrom joblib import delayed\nfrom adv_companion._parallel import results\n"
+        "import os, signal, time\nfrom joblib import delayed\nfrom adv_companion._parallel import results\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job would ignore it
         "def work(k):\n    os.write(1, b'x')\n    time.sleep(60)\n"
         "list(results((delayed(work)(k) for k in range(4)), 4, 'calls', 2, False))\n"
     )
