@@ -1,13 +1,17 @@
 """Independent calls, spread over cores or machines by joblib, with or without a progress bar."""
 
 from collections import deque
-from multiprocessing.pool import ThreadPool
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, local
 
 from joblib import Parallel
 from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
 from adv_companion import _checks
+
+_worker = local()
+"""What a thread of ``_by_threads`` knows: ``stopped``, set once nobody waits for its result any more."""
 
 
 def results(tasks, total, what, n_jobs, progress):
@@ -28,17 +32,25 @@ def results(tasks, total, what, n_jobs, progress):
     return tqdm(found, what, total) if progress else found
 
 
+def checkpoint():
+    """For the loops of long tasks to call: ends a task whose result nobody waits for any more."""
+    if hasattr(_worker, "stopped") and _worker.stopped.is_set():
+        raise SystemExit
+
+
 def _by_threads(tasks, workers):
     """The results one after the other. joblib would look only every 10 ms whether its threads have come to an end."""
     if workers == 1:
         yield from (function(*values, **names) for function, values, names in tasks)
         return
-    pool, ahead = ThreadPool(workers), deque()
+    stopped, ahead = Event(), deque()
+    pool = ThreadPoolExecutor(workers, initializer=setattr, initargs=(_worker, "stopped", stopped))
     try:
         for function, values, names in tasks:
-            ahead.append(pool.apply_async(function, values, names))
+            ahead.append(pool.submit(function, *values, **names))
             if len(ahead) > 2 * workers:  # few, since a task may hold a large array
-                yield ahead.popleft().get()
-        yield from (result.get() for result in ahead)
+                yield ahead.popleft().result()
+        yield from (future.result() for future in ahead)
     finally:
-        pool.terminate()  # who interrupts waits neither for what was ahead nor, at the program's end, for what runs
+        stopped.set()  # who interrupts waits neither for what was ahead nor, at the program's end, for long what runs
+        pool.shutdown(wait=False, cancel_futures=True)

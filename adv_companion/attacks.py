@@ -118,6 +118,7 @@ def _climb(model, eps, p, steps, size, low, high, x, y, start):
     z[...] = start
     z = onto(z)
     for _ in range(steps):
+        _parallel.checkpoint()  # a worker for whom nobody waits any more stops here
         value, gradient = height_and_grad(z)
         best.see(z, uphill * value)
         if p == math.inf:  # here a step against the box does no harm, since it is undone
@@ -237,7 +238,8 @@ def accuracy(model, x, y):
     _checks.model("model", model, "predict")
     x = _checks.floats("x", x, ndim=2, tensors=True)
     y = _checks.labels("y", y, len(x), tensors=True)
-    predicted = _checks.answer("model.predict(x)", model.predict(x), y.shape)
+    predicted = _checks.as_array("model.predict(x)", model.predict(x), tensors=True)
+    predicted = _checks.answer("model.predict(x)", predicted, y.shape)
     xp = array_namespace(predicted)
     right = predicted == xp.asarray(y, device=device(predicted))
     return float(xp.mean(xp.astype(right, xp.float64)))

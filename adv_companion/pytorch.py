@@ -11,9 +11,10 @@ class TorchModel:
     """A classifier out of any ``torch.nn.Module`` that gives logits, on whatever device it lies.
 
     Attacks and certificates work on rows: images of ``shape`` (c, h, w) come as (n, c * h * w), and the module sees them as
-    (n, c, h, w). Rows are tensors on the module's device; nothing leaves it. The module gets a copy, in its own precision.
-    Each call puts the module itself in evaluation mode, without dropout and with batch normalisation as learned: to train
-    on, call ``module.train()`` again.
+    (n, c, h, w). Rows are tensors on the module's device; nothing leaves it. The module gets a copy, in its own precision
+    if it has but one. Each call puts the module itself in evaluation mode, without dropout and with batch normalisation as
+    learned: to train on, call ``module.train()`` again. ``torch.autocast`` does not reach other threads: where there are
+    workers, it belongs into the module's ``forward``.
 
     Parameters: ``module``; ``shape`` of one input as the module takes it, None for rows as they are. Raises ValueError
     for a ``module`` that is none, for ``x`` that are no rows of that size, and for answers other than numbers (n, k) for
@@ -68,8 +69,8 @@ class TorchModel:
         return x.clone() if x.is_inference() else x.detach()
 
     def _logits(self, x):
-        precision = next((weight.dtype for weight in self.module.parameters() if weight.is_floating_point()), x.dtype)
-        x = x.to(precision, copy=True)  # some modules write on their input
+        precisions = {weight.dtype for weight in self.module.parameters() if weight.is_floating_point()}
+        x = x.to(*precisions, copy=True) if len(precisions) == 1 else x.clone()  # some modules write on their input
         logits = self.module.eval()(x if self.shape is None else x.reshape(len(x), *self.shape))
         got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         if len(got) != 2 or got[0] != len(x) or got[1] < 2:

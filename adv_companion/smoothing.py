@@ -4,6 +4,7 @@ The base model needs ``predict(x) -> (n,)`` and nothing else. Radii and ``sigma`
 """
 
 import math
+import pickle
 import warnings
 
 import numpy as np
@@ -82,7 +83,7 @@ def largest_radius(n, alpha, sigma):
 class SmoothedClassifier:
     """The majority vote of a model under Gaussian noise N(0, sigma^2 I), estimated by Monte Carlo.
 
-    Noise is drawn ``CHUNK`` numbers at a time, so memory stays bounded whatever ``n`` is. Each row of a batch has a
+    Noise is drawn ``CHUNK`` numbers or ``ROWS`` rows at a time, whichever is more, so memory stays bounded whatever ``n`` is. Each row of a batch has a
     stream of random numbers of its own, spawned from ``rng`` by its place: what a row gets does not depend on the
     other rows. A second call with the same ``rng`` draws fresh noise.
 
@@ -132,10 +133,10 @@ class SmoothedClassifier:
         Parameters: ``x`` (m, d) float; ``n0``, ``n`` >= 1 draws a row; ``alpha`` in (0, 1); ``rng`` a
         ``numpy.random.Generator``; ``n_jobs`` points at once, as joblib counts them, with the same result; ``progress``
         True for a bar; ``memory`` a ``joblib.Memory`` that keeps each point's votes, so that the same call, with an
-        ``rng`` of the same seed, goes on where it was interrupted, in another process too; it does not see that a model's
-        code has changed. Returns classes (m,) and radii (m,) in units of
-        ``x``, as NumPy arrays; ``ABSTAIN`` and 0 where the bound does not exceed one half. Warns where ``n`` is so small
-        that it never can.
+        ``rng`` of the same seed, goes on where it was interrupted, in another process too. It knows a model by its
+        pickle: it does not see that code has changed, nor does it know a module again that keeps something of each call.
+        Returns classes (m,) and radii (m,) in units of ``x``, as NumPy arrays; ``ABSTAIN`` and 0 where the bound does not
+        exceed one half. Warns where ``n`` is so small that it never can.
         Raises ValueError where an argument is none of these.
         Section 62.6, Eq. 62.6; Cohen, Rosenfeld and Kolter (2019), CERTIFY.
         """
@@ -184,7 +185,11 @@ class _NoiseOnInputs:
 
 def _remembered(memory, noisy):
     """``_tally`` as a task that asks a store first, which knows model and point by fingerprints."""
-    kept, model = delayed(memory.cache(_tally, ignore=["noisy", "point"])), _fingerprint(noisy)
+    kept = delayed(memory.cache(_tally, ignore=["noisy", "point"]))
+    try:
+        model = _fingerprint(noisy)
+    except (AttributeError, RuntimeError, TypeError, pickle.PicklingError) as error:
+        raise ValueError(f"model must have a pickle, by which memory knows it: {error}") from error
     return lambda noisy, point, *others: kept(noisy, point, *others, known_as=_fingerprint((model, point)))
 
 
@@ -197,10 +202,20 @@ class _TensorHasher(NumpyHasher):
     """joblib's hash by way of a pickle. A tensor's differs from one process to the next, its numbers' does not."""
 
     def save(self, obj):
-        if is_torch_array(obj):
+        if is_torch_array(obj) and _holds_its_numbers(obj):
             flat = obj.detach().cpu().reshape(-1).view(array_namespace(obj).uint8)  # NumPy has not all of its precisions
             obj = str(obj.dtype), str(obj.device), tuple(obj.shape), flat.numpy()
         super().save(obj)
+
+    def _batch_setitems(self, items, *others):
+        """In their order, which may be a model's; and without joblib's second try, which leaves out what has no pickle."""
+        pickle._Pickler._batch_setitems(self, items, *others)
+
+
+def _holds_its_numbers(tensor):
+    """Whether a tensor's bytes are its numbers, one after the other and as they are."""
+    seen_otherwise = tensor.is_quantized or tensor.is_conj() or tensor.is_neg()
+    return tensor.layout == array_namespace(tensor).strided and not seen_otherwise
 
 
 def _tally(noisy, point, n_classes, ns, stream, known_as=None):
@@ -210,6 +225,7 @@ def _tally(noisy, point, n_classes, ns, stream, known_as=None):
     # Twice as long as is used: malloc keeps at hand up to twice the largest block that was freed, here for the next point.
     buffer = xp.empty((2 * rows, noisy.width), dtype=point.dtype, device=device(point))[:rows]
     for done in range(0, ends[-1], rows):
+        _parallel.checkpoint()
         noise = buffer[: ends[-1] - done]
         _fill_with_noise(noise, stream)
         answers = _checks.labels("model.predict(x)", noisy.predict(point, noise), len(noise), n_classes, tensors=True)

@@ -1066,11 +1066,15 @@ def test_of_two_classes_the_way_to_the_other_is_the_way_from_its_own():
 # Answers of a model that would be stretched to fit.
 
 
-@pytest.mark.parametrize("answer", [lambda y: y[:, None], lambda y: y[:1], lambda y: y[0], lambda y: y.tolist()])
+@pytest.mark.parametrize("answer", [lambda y: y[:, None], lambda y: y[:1], lambda y: y[0], lambda y: y[:1].tolist()])
 def test_predictions_of_another_shape_are_refused(answer):
     x, y = np.zeros((6, 4)), np.arange(6)
     with pytest.raises(ValueError, match=r"^model.predict\(x\) must have shape \(6,\), got "):
         accuracy(SimpleNamespace(predict=lambda x: answer(y)), x, y)
+
+
+def test_predictions_may_come_as_a_list():
+    assert accuracy(SimpleNamespace(predict=lambda x: [0, 1, 1]), np.zeros((3, 1)), [0, 1, 0]) == 2 / 3
 
 
 @pytest.mark.parametrize("change", [np.mean, lambda loss: loss[:, None], lambda loss: loss[:1], list])

@@ -10,7 +10,7 @@ import time
 import pytest
 from joblib import cpu_count, delayed, parallel_config
 
-from adv_companion._parallel import results
+from adv_companion._parallel import checkpoint, results
 
 
 def run(tasks, n_jobs=None, progress=False):
@@ -95,15 +95,45 @@ def test_an_error_waits_neither_for_what_runs_nor_for_what_is_ahead():
 def test_an_interrupted_program_does_not_wait_for_what_runs(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
-        "import os, signal, time\nfrom joblib import delayed\nfrom adv_companion._parallel import results\n"
+        "import os, signal, time\nfrom joblib import delayed\nfrom adv_companion._parallel import checkpoint, results\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job would ignore it
-        "def work(k):\n    os.write(1, b'x')\n    time.sleep(60)\n"
+        "def work(k):\n    os.write(1, b'x')\n    while True:\n        checkpoint()\n        time.sleep(0.01)\n"
         "list(results((delayed(work)(k) for k in range(4)), 4, 'calls', 2, False))\n"
     )
     with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.read(2) == "xx"  # both are at work
         process.send_signal(signal.SIGINT)
         assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
+    assert process.returncode == -signal.SIGINT
+
+
+def test_whatever_ends_a_task_reaches_the_caller():
+    with pytest.raises(SystemExit):
+        list(run([delayed(abs)(1), delayed(sys.exit)(3)], n_jobs=2))
+
+
+def test_no_more_threads_are_started_than_there_are_tasks():
+    before, seen = threading.active_count(), []
+    assert list(run([delayed(lambda: seen.append(threading.active_count()))() for _ in range(2)], n_jobs=500)) == [None] * 2
+    assert max(seen) <= before + 2
+
+
+def test_where_nobody_waits_any_more_a_long_task_ends_at_its_next_checkpoint():
+    begun, ended = threading.Event(), threading.Event()
+
+    def long():
+        begun.set()
+        try:
+            while True:
+                checkpoint()
+        finally:
+            ended.set()
+
+    found = run([delayed(begun.wait)(60), delayed(long)(), *(delayed(abs)(k) for k in range(8))], n_jobs=2)
+    assert next(found) and not ended.is_set()
+    found.close()
+    assert ended.wait(60)
+    checkpoint()  # where nobody has stopped it, nothing happens
 
 
 @pytest.mark.parametrize("backend", ["multiprocessing", "loky", "threading"])

@@ -1,12 +1,17 @@
 """A public library on the same weights, workers in other processes, and a store that knows a module again."""
 
 import pickle
+import signal
 import subprocess
 import sys
+import threading
+import time
+from collections import OrderedDict
 
 import foolbox
 import joblib
 import numpy as np
+import pytest
 import torch
 from dask.distributed import Client, LocalCluster
 from test_pytorch import NET, TWIN, XT, YT, X, Y
@@ -74,6 +79,67 @@ def test_the_store_knows_model_and_points_again_in_another_process(tmp_path):
     assert whole[1] == 2 * 60  # of the three before, nothing is asked again
     assert certified(1, 5) == (whole[0], 0)
     assert certified(2, 5)[1] == 5 * 60  # another model
+
+
+INTERRUPTED = """
+import signal, threading, numpy, torch
+from adv_companion.pytorch import TorchModel
+from adv_companion.smoothing import SmoothedClassifier
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+torch.set_num_threads(1)
+smooth = SmoothedClassifier(TorchModel(torch.nn.Sequential(torch.nn.Linear(12, 64), torch.nn.ReLU(), torch.nn.Linear(64, 5))), 0.3, 5)
+x = torch.rand(9, 12)
+smooth.certify(x, 10, 100, 0.01, numpy.random.default_rng(0), n_jobs=2)
+print("ready", flush=True)
+smooth.certify(x, 10, 10**8, 0.01, numpy.random.default_rng(0), n_jobs=2)
+"""
+
+
+def test_an_interrupted_certification_ends_the_program_at_once_and_without_a_crash():
+    with subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(1)  # until both workers compute
+        process.send_signal(signal.SIGINT)
+        assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
+    assert process.returncode == -signal.SIGINT
+
+
+def known(module):
+    return smoothing._fingerprint(TorchModel(module))
+
+
+def test_models_that_answer_otherwise_are_other_models_to_the_store():
+    def chain(*order, seed=0):
+        torch.manual_seed(seed)
+        parts = {"a": torch.nn.Linear(6, 6), "b": torch.nn.ReLU(), "c": torch.nn.Linear(6, 3)}
+        return torch.nn.Sequential(OrderedDict((name, parts[name]) for name in order))
+
+    assert known(chain("a", "b", "c")) == known(chain("a", "b", "c"))
+    others = [chain("b", "a", "c"), chain("a", "b", "c", seed=1), chain("a", "b", "c").double(), chain("a", "b", "c").bfloat16()]
+    assert len({known(module) for module in [chain("a", "b", "c"), *others]}) == 5
+    assert known(chain("a", "b", "c").bfloat16()) == known(chain("a", "b", "c").bfloat16())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda scale: torch.quantize_per_tensor(torch.ones(4), scale, 0, torch.qint8),
+        lambda scale: (scale * torch.eye(3)).to_sparse(),
+        lambda scale: torch.full((3,), scale * 1j).conj(),
+    ],
+)
+def test_tensors_of_other_kinds_are_told_apart(make):
+    assert smoothing._fingerprint(make(1.0)) != smoothing._fingerprint(make(2.0))
+
+
+def test_a_model_without_a_pickle_is_refused_by_a_store(tmp_path):
+    module = torch.nn.Linear(12, 5)
+    module.lock = threading.Lock()
+    for unknown in (module, torch.jit.trace(torch.nn.Linear(12, 5), torch.zeros(1, 12))):
+        smooth = SmoothedClassifier(TorchModel(unknown), 0.3, 5)
+        with pytest.raises(ValueError, match="^model must have a pickle, by which memory knows it: "):
+            smooth.certify(torch.zeros(1, 12), 9, 99, 0.5, np.random.default_rng(0), memory=joblib.Memory(tmp_path, verbose=0))
 
 
 class Counted(TorchModel):

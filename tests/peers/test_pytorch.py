@@ -181,6 +181,15 @@ def test_a_module_of_lower_precision_is_attacked_in_that_of_the_rows(kind):
     assert pgd(model, XT.to(kind), YT, 0.1).dtype == (kind if kind == torch.float32 else torch.float64)
 
 
+def test_a_module_of_two_precisions_is_given_its_rows_as_they_are():
+    body, head = torch.nn.Linear(12, 9), torch.nn.Linear(9, 5).bfloat16()
+    mixed = torch.nn.Sequential(body, torch.nn.ReLU(), Answers(lambda x: x.bfloat16()), head)
+    for module in (mixed, torch.nn.Sequential(head, Answers(lambda x: x.float()))):
+        x = XT[:, :9].float() if module is not mixed else XT.float()
+        found = pgd(TorchModel(module), x, YT, 0.1)
+        assert found.dtype == torch.float32 and not torch.equal(found, x)
+
+
 def test_attacks_work_in_inference_mode_and_on_its_tensors():
     wanted = pgd(TWIN, XT, YT, 0.1), fgsm(TWIN, XT, YT, 0.1)
     with torch.inference_mode():
