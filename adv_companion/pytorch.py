@@ -111,7 +111,7 @@ class _Labelled:
         logits = self.model._logits(x)
         if not self.checked:
             y = torch.as_tensor(self.y, device=logits.device)
-            self.y = _checks.labels("y", y, len(logits), logits.shape[1], tensors=True)[:, None].clone()
+            self.y = _checks.labels("y", y, len(logits), logits.shape[1], tensors=True)[:, None]
             self.checked = True
         own, others = logits.gather(1, self.y)[:, 0], logits.scatter(1, self.y, -torch.inf)
         return torch.logsumexp(others, dim=1) - own

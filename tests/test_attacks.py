@@ -1,5 +1,6 @@
 import itertools
 import math
+import threading
 from functools import partial
 from types import SimpleNamespace
 
@@ -1061,6 +1062,16 @@ def test_of_two_classes_the_way_to_the_other_is_the_way_from_its_own():
     net, x, y = MLP([5, 16, 2], rng), rng.uniform(-1, 1, (20, 5)), rng.integers(0, 2, 20)
     away, towards = pgd(net, x, y, 0.3, steps=3), pgd(net, x, 1 - y, 0.3, steps=3, targeted=True)
     np.testing.assert_allclose(net.loss(towards, y), net.loss(away, y), rtol=1e-9)
+
+
+def test_a_walk_ends_where_nobody_waits_for_it_any_more(monkeypatch):
+    model, x, y = logistic_problem(3)
+    stopped = threading.Event()
+    monkeypatch.setattr(attacks._parallel, "_worker", SimpleNamespace(stopped=stopped))
+    pgd(model, x, y, 0.1)
+    stopped.set()
+    with pytest.raises(SystemExit):
+        pgd(model, x, y, 0.1)
 
 
 # Answers of a model that would be stretched to fit.

@@ -517,7 +517,7 @@ def test_a_budget_that_single_precision_would_round_up_is_rounded_down():
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_a_budget_below_the_spacing_of_numbers_moves_nothing_the_wrong_way(kind):
     rng = np.random.default_rng(5)
-    center = (255 * rng.random((50, 40))).astype(kind)
+    center = rng.uniform(-255, 255, (50, 40)).astype(kind)
     u, eps = center + rng.choice([-1, 1], center.shape).astype(kind), float(10 * np.finfo(kind).eps)
     moved = (project(u, center, eps, math.inf).astype(np.longdouble) - center) * np.sign(u - center)
     assert (moved >= 0).all() and (moved <= eps).all() and (moved > 0).any()

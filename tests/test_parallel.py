@@ -103,7 +103,10 @@ def test_an_interrupted_program_does_not_wait_for_what_runs(tmp_path):
     with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.read(2) == "xx"  # both are at work
         process.send_signal(signal.SIGINT)
-        assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
+        try:
+            assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
+        finally:
+            process.kill()
     assert process.returncode == -signal.SIGINT
 
 

@@ -101,7 +101,10 @@ def test_an_interrupted_certification_ends_the_program_at_once_and_without_a_cra
         assert process.stdout.readline() == "ready\n"
         time.sleep(1)  # until both workers compute
         process.send_signal(signal.SIGINT)
-        assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
+        try:
+            assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
+        finally:
+            process.kill()
     assert process.returncode == -signal.SIGINT
 
 
@@ -119,6 +122,11 @@ def test_models_that_answer_otherwise_are_other_models_to_the_store():
     others = [chain("b", "a", "c"), chain("a", "b", "c", seed=1), chain("a", "b", "c").double(), chain("a", "b", "c").bfloat16()]
     assert len({known(module) for module in [chain("a", "b", "c"), *others]}) == 5
     assert known(chain("a", "b", "c").bfloat16()) == known(chain("a", "b", "c").bfloat16())
+
+
+def test_tensors_of_other_shapes_and_types_are_told_apart():
+    zeros = [torch.zeros(2, 3), torch.zeros(3, 2), torch.zeros(2, 3, dtype=torch.int32), torch.zeros(2, 3, dtype=torch.float64)]
+    assert len({smoothing._fingerprint(each) for each in zeros}) == 4
 
 
 @pytest.mark.parametrize(
@@ -150,13 +158,13 @@ class Counted(TorchModel):
         return super().predict(x)
 
 
-def test_the_store_knows_a_module_again_that_has_trained_on_in_vain(tmp_path):
+def test_the_store_knows_a_module_again_that_was_set_to_training(tmp_path):
     module = twin(NET)
     smooth, memory = SmoothedClassifier(Counted(module), 0.3, 5), joblib.Memory(tmp_path, verbose=0)
-    for answers in (30 * 60, 0):
-        module.train()
+    module.train()
+    for points, answers in ((XT, 30 * 60), (XT.clone(), 0), (XT + 0.1, 30 * 60)):
         Counted.asked.clear()
-        smooth.certify(XT.clone(), 10, 50, 0.01, np.random.default_rng(2), memory=memory)
+        smooth.certify(points, 10, 50, 0.01, np.random.default_rng(2), memory=memory)
         assert sum(Counted.asked) == answers
 
 

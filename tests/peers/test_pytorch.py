@@ -167,6 +167,8 @@ def test_a_module_that_writes_on_its_input_changes_nobody_elses():
     before = x.clone()
     for use in (lambda model: model.logits(x), lambda model: pgd(model, x, YT, 0.1)):
         assert torch.equal(use(TorchModel(hasty)), use(TorchModel(calm))) and torch.equal(x, before)
+        use(TorchModel(hasty[:1]))  # a module without a precision of its own
+        assert torch.equal(x, before)
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32])
@@ -179,6 +181,12 @@ def test_a_module_of_lower_precision_is_attacked_in_that_of_the_rows(kind):
     wanted, _ = SmoothedClassifier(TWIN, 0.05, 5).certify(XT, 20, 200, 0.01, np.random.default_rng(0))
     assert np.mean(classes == wanted) >= 0.9
     assert pgd(model, XT.to(kind), YT, 0.1).dtype == (kind if kind == torch.float32 else torch.float64)
+
+
+def test_losses_of_half_logits_have_more_digits_than_these():
+    model = TorchModel(twin(NET, torch.float16))
+    wanted = torch.nn.functional.cross_entropy(model.logits(XT).double(), YT, reduction="none")
+    np.testing.assert_allclose(model.loss(XT, YT), wanted, rtol=1e-5)
 
 
 def test_a_module_of_two_precisions_is_given_its_rows_as_they_are():
