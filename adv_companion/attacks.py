@@ -157,9 +157,11 @@ def _objective(model, y):
         return labelled.log_odds, labelled.log_odds_and_input_grad
 
     def height(z):
+        """The losses (n,)."""
         return _checks.answer("model.loss(x, y)", model.loss(z, y), z.shape[:1])
 
     def height_and_grad(z):
+        """The losses (n,), and their gradients (n, d)."""
         value, gradient = model.loss_and_input_grad(z, y)
         value = _checks.answer("the loss of model.loss_and_input_grad(x, y)", value, z.shape[:1])
         return value, _checks.answer("the gradient of model.loss_and_input_grad(x, y)", gradient, z.shape)

@@ -8,12 +8,11 @@ import pickle
 import warnings
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_numpy_array, is_torch_array
+from array_api_compat import array_namespace, device, is_numpy_array
 from joblib import delayed
-from joblib.hashing import NumpyHasher
 from scipy.special import betainc, betaincinv, logsumexp, ndtri, softmax
 
-from adv_companion import _checks, _parallel
+from adv_companion import _checks, _parallel, _store
 
 ABSTAIN = -1
 """The label of a smoothed classifier that has not seen enough votes to answer."""
@@ -65,7 +64,7 @@ def lower_confidence_bound(count, n, alpha):
         raise ValueError(f"count must lie between 0 and n = {n}, got {count.min()} to {count.max()}")
     count = count.astype(np.int64)
     bound = np.where(count == 0, 0.0, betaincinv(np.maximum(count, 1), n - count + 1, alpha))
-    bound = np.clip(np.nan_to_num(bound), 0, np.nextafter(1, 0))  # NaN for an alpha like 1e-200; never sure, though it rounds to 1
+    bound = np.minimum(np.nan_to_num(bound), np.nextafter(1, 0))  # NaN for an alpha like 1e-200; never sure, though it rounds to 1
     return bound if bound.ndim else float(bound)
 
 
@@ -83,9 +82,9 @@ def largest_radius(n, alpha, sigma):
 class SmoothedClassifier:
     """The majority vote of a model under Gaussian noise N(0, sigma^2 I), estimated by Monte Carlo.
 
-    Noise is drawn ``CHUNK`` numbers or ``ROWS`` rows at a time, whichever is more, so memory stays bounded whatever ``n`` is. Each row of a batch has a
-    stream of random numbers of its own, spawned from ``rng`` by its place: what a row gets does not depend on the
-    other rows. A second call with the same ``rng`` draws fresh noise.
+    Noise is drawn ``CHUNK`` numbers or ``ROWS`` rows at a time, whichever is more, so memory stays bounded whatever ``n``
+    is. Each row of a batch has a stream of random numbers of its own, spawned from ``rng`` by its place: what a row gets
+    does not depend on the other rows. A second call with the same ``rng`` draws fresh noise.
 
     Parameters: ``model`` with ``predict(x)``, labels 0 to ``n_classes`` - 1; ``sigma`` > 0 in units of ``x``;
     ``n_classes`` >= 2. Raises ValueError where an argument is none of these, and later if a label is out of range.
@@ -187,35 +186,10 @@ def _remembered(memory, noisy):
     """``_tally`` as a task that asks a store first, which knows model and point by fingerprints."""
     kept = delayed(memory.cache(_tally, ignore=["noisy", "point"]))
     try:
-        model = _fingerprint(noisy)
+        model = _store.fingerprint(noisy)
     except (AttributeError, RuntimeError, TypeError, pickle.PicklingError) as error:
         raise ValueError(f"model must have a pickle, by which memory knows it: {error}") from error
-    return lambda noisy, point, *others: kept(noisy, point, *others, known_as=_fingerprint((model, point)))
-
-
-def _fingerprint(thing):
-    """A hash that is the same in any process."""
-    return _TensorHasher("md5").hash(thing)
-
-
-class _TensorHasher(NumpyHasher):
-    """joblib's hash by way of a pickle. A tensor's differs from one process to the next, its numbers' does not."""
-
-    def save(self, obj):
-        if is_torch_array(obj) and _holds_its_numbers(obj):
-            flat = obj.detach().cpu().reshape(-1).view(array_namespace(obj).uint8)  # NumPy has not all of its precisions
-            obj = str(obj.dtype), str(obj.device), tuple(obj.shape), flat.numpy()
-        super().save(obj)
-
-    def _batch_setitems(self, items, *others):
-        """In their order, which may be a model's; and without joblib's second try, which leaves out what has no pickle."""
-        pickle._Pickler._batch_setitems(self, items, *others)
-
-
-def _holds_its_numbers(tensor):
-    """Whether a tensor's bytes are its numbers, one after the other and as they are."""
-    seen_otherwise = tensor.is_quantized or tensor.is_conj() or tensor.is_neg()
-    return tensor.layout == array_namespace(tensor).strided and not seen_otherwise
+    return lambda noisy, point, *others: kept(noisy, point, *others, known_as=_store.fingerprint((model, point)))
 
 
 def _tally(noisy, point, n_classes, ns, stream, known_as=None):

@@ -1,6 +1,9 @@
 """Arguments that no function may take, by the kind of argument, and the table of calls that must refuse them."""
 
 import math
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -121,3 +124,15 @@ def surer(net, scale):
     other.weights[-1][...] *= scale
     other.biases[-1][...] *= scale
     return other
+
+
+def assert_ends_when_interrupted(program):
+    """Run a program until its workers have written "xx": Ctrl-C then ends it at once, and as Ctrl-C does."""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.read(2) == "xx"
+        process.send_signal(signal.SIGINT)
+        try:
+            assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGINT

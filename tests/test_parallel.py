@@ -1,13 +1,12 @@
 """Independent calls on several workers: the results in order, whoever does the work and whenever it ends."""
 
 import os
-import signal
-import subprocess
 import sys
 import threading
 import time
 
 import pytest
+from helpers import assert_ends_when_interrupted
 from joblib import cpu_count, delayed, parallel_config
 
 from adv_companion._parallel import checkpoint, results
@@ -92,22 +91,13 @@ def test_an_error_waits_neither_for_what_runs_nor_for_what_is_ahead():
     assert ran == []
 
 
-def test_an_interrupted_program_does_not_wait_for_what_runs(tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(
+def test_an_interrupted_program_does_not_wait_for_what_runs():
+    assert_ends_when_interrupted(
         "import os, signal, time\nfrom joblib import delayed\nfrom adv_companion._parallel import checkpoint, results\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job would ignore it
         "def work(k):\n    os.write(1, b'x')\n    while True:\n        checkpoint()\n        time.sleep(0.01)\n"
         "list(results((delayed(work)(k) for k in range(4)), 4, 'calls', 2, False))\n"
     )
-    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout.read(2) == "xx"  # both are at work
-        process.send_signal(signal.SIGINT)
-        try:
-            assert "KeyboardInterrupt" in process.communicate(timeout=30)[1]
-        finally:
-            process.kill()
-    assert process.returncode == -signal.SIGINT
 
 
 def test_whatever_ends_a_task_reaches_the_caller():

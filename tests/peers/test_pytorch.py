@@ -192,8 +192,8 @@ def test_losses_of_half_logits_have_more_digits_than_these():
 def test_a_module_of_two_precisions_is_given_its_rows_as_they_are():
     body, head = torch.nn.Linear(12, 9), torch.nn.Linear(9, 5).bfloat16()
     mixed = torch.nn.Sequential(body, torch.nn.ReLU(), Answers(lambda x: x.bfloat16()), head)
-    for module in (mixed, torch.nn.Sequential(head, Answers(lambda x: x.float()))):
-        x = XT[:, :9].float() if module is not mixed else XT.float()
+    single = torch.nn.Sequential(head, Answers(lambda x: x.float()))
+    for module, x in ((mixed, XT.float()), (single, XT[:, :9].float())):
         found = pgd(TorchModel(module), x, YT, 0.1)
         assert found.dtype == torch.float32 and not torch.equal(found, x)
 
